@@ -404,6 +404,10 @@ impl Control {
         self.flight.as_ref().map(|it| it.cause)
     }
 
+    pub(crate) fn flight_no(&self) -> Option<FlightNo> {
+        self.flight.as_ref().map(|it| it.no)
+    }
+
     /// Until when the common back-off lasts, if it does.
     pub(crate) fn backing_off(&self, now: Timestamp) -> Option<Duration> {
         self.backoff
