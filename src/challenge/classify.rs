@@ -274,7 +274,7 @@ mod tests {
     fn an_invalid_token_in_any_challenge_is_a_rejection() {
         for challenge in [
             "bEARER error=Invalid_Token",
-            "DPoP error=use_dpop_nonce, Bearer error=invalid_token",
+            "DPoP error=use_dpop_nonce, Bearer error=INVALID_TOKEN",
             "Bearer error=invalid_request, DPoP error=\"invalid_token\"",
         ] {
             for status in [400, 401, 403] {

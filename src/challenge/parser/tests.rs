@@ -142,6 +142,18 @@ fn a_bad_parameter_costs_only_itself() {
 }
 
 #[test]
+fn a_word_with_something_glued_to_it_is_no_scheme() {
+    let basic = json!([{"scheme": "basic", "params": [], "token68": null}]);
+    for line in [
+        "Basic, A/B",
+        "Bearer:, Basic",
+        "\"Bearer\", Basic, DPoP\"\"",
+    ] {
+        assert_eq!(read_str(line), basic, "{line}");
+    }
+}
+
+#[test]
 fn an_open_quote_ends_with_its_line() {
     let challenges = read(&[
         br#"Basic realm="a, "#.to_vec(),
