@@ -87,6 +87,12 @@ pub enum Meaning {
     Other,
 }
 
+impl Meaning {
+    pub(crate) fn is_accepted(&self) -> bool {
+        matches!(self, Self::Accepted)
+    }
+}
+
 impl fmt::Debug for Meaning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
