@@ -1,9 +1,7 @@
 //! TLS settings: whom to trust, and as whom to appear.
 
+mod client;
 mod config;
 mod trust;
 
-pub use self::{
-    config::{TlsConfig, hyper_client},
-    trust::TrustAnchors,
-};
+pub use self::{client::hyper_client, config::TlsConfig, trust::TrustAnchors};
