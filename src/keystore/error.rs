@@ -124,6 +124,10 @@ impl StdError for KeystoreError {
 
 impl From<KeystoreError> for TokenError {
     fn from(error: KeystoreError) -> Self {
-        Self::new(ErrorKind::Key, error.to_string()).with_source(error)
+        let whole = Self::new(ErrorKind::Key, error.to_string());
+        match error {
+            KeystoreError::Unreadable { source, .. } => whole.with_source(source),
+            _ => whole,
+        }
     }
 }
