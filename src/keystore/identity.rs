@@ -20,13 +20,6 @@ use super::{KeystoreError, pem::Pem};
 /// The chain starts with the client's own certificate; its issuers follow, up to but without the
 /// root. The key is PKCS#8, PKCS#1 or SEC1, without a passphrase. With the feature `hyper` or
 /// `jwt`, loading also proves that the key is usable and belongs to the certificate.
-///
-/// ```no_run
-/// use tower_oauth::keystore::ClientIdentity;
-///
-/// let identity = ClientIdentity::from_pem_files("client.crt", "client.key")?;
-/// # Ok::<(), tower_oauth::keystore::KeystoreError>(())
-/// ```
 #[derive(Clone)]
 pub struct ClientIdentity(Arc<Inner>);
 
