@@ -14,8 +14,8 @@ use super::{KeystoreError, pem::Pem};
 ///
 /// One identity serves mutual TLS ([`TlsConfig::identity`](crate::tls::TlsConfig::identity)) as
 /// well as signed assertions
-/// ([`LocalSigner::from_identity`](crate::jose::LocalSigner::from_identity)). Clones are cheap and share the key. `Debug` shows nothing of
-/// it, and it is wiped when the last clone is dropped.
+/// ([`LocalSigner::from_identity`](crate::jose::LocalSigner::from_identity)). Clones are cheap and
+/// share the key. `Debug` shows nothing of it, and it is wiped when the last clone is dropped.
 ///
 /// The chain starts with the client's own certificate; its issuers follow, up to but without the
 /// root. The key is PKCS#8, PKCS#1 or SEC1, without a passphrase. With the feature `hyper` or
