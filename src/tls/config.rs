@@ -1,0 +1,60 @@
+use std::sync::Arc;
+
+use rustls::{ClientConfig, crypto::CryptoProvider};
+
+use super::TrustAnchors;
+use crate::{
+    error::{ErrorKind, TokenError},
+    keystore::ClientIdentity,
+};
+
+/// How to talk TLS: whom to trust, and as whom to appear.
+///
+/// TLS 1.2 and 1.3, with rustls. Its crypto provider is the one that the process has installed,
+/// else aws-lc-rs; none is ever installed from here. Server certificates are always verified.
+#[derive(Clone, Debug)]
+pub struct TlsConfig {
+    trust: TrustAnchors,
+    identity: Option<ClientIdentity>,
+}
+
+impl TlsConfig {
+    /// Trusts these authorities and no others, and shows no certificate.
+    pub fn new(trust: TrustAnchors) -> Self {
+        Self {
+            trust,
+            identity: None,
+        }
+    }
+
+    /// Shows this client's certificate to servers that ask for one (mutual TLS). Default: none.
+    #[must_use]
+    pub fn identity(mut self, identity: &ClientIdentity) -> Self {
+        self.identity = Some(identity.clone());
+        self
+    }
+
+    /// The rustls form. Each call makes one of its own: an identity never shares sessions or
+    /// connections with another. ALPN is left empty, for the connector to fill.
+    pub(crate) fn client_config(&self) -> Result<ClientConfig, TokenError> {
+        self.build().map_err(|error| {
+            TokenError::new(ErrorKind::Configuration, "the TLS settings can't be used")
+                .with_source(error)
+        })
+    }
+
+    fn build(&self) -> Result<ClientConfig, rustls::Error> {
+        let provider = CryptoProvider::get_default()
+            .cloned()
+            .unwrap_or_else(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+        let builder =
+            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+        let builder = self.trust.verify_with(builder)?;
+        match &self.identity {
+            Some(identity) => {
+                builder.with_client_auth_cert(identity.chain().to_vec(), identity.key().clone_key())
+            }
+            None => Ok(builder.with_no_client_auth()),
+        }
+    }
+}
