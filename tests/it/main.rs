@@ -1,0 +1,3 @@
+//! Whole paths, and the house they run through.
+
+mod architecture;
