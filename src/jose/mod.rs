@@ -1,1 +1,17 @@
-//! To come.
+//! Signed tokens of our own: the [`Signer`] trait, the built-in [`LocalSigner`], and the compact
+//! form (RFC 7515).
+
+mod algorithm;
+mod jws;
+#[cfg(feature = "jwt")]
+mod local;
+mod signer;
+
+#[cfg(feature = "jwt")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
+pub use self::local::{LocalSigner, SigningKeyError};
+pub use self::{
+    algorithm::Algorithm,
+    signer::{Signer, SigningKeyInfo},
+};
+pub(crate) use self::{jws::sign_jws, signer::DynSigner};

@@ -1,5 +1,6 @@
 //! Files become identities: certificate chains with their private keys.
 
+mod error;
 mod identity;
 
-pub use self::identity::ClientIdentity;
+pub use self::{error::KeystoreError, identity::ClientIdentity};
