@@ -13,7 +13,10 @@ mod request;
 mod retry_after;
 mod scope;
 
-pub(crate) use self::answer::{Received, TokenAnswer};
+pub(crate) use self::{
+    answer::{Received, TokenAnswer},
+    request::form_encode,
+};
 pub use self::{
     endpoint::{Endpoint, InvalidEndpoint},
     request::TokenRequest,
