@@ -2,6 +2,8 @@
 //! form (RFC 7515).
 
 mod algorithm;
+#[cfg(feature = "jwt")]
+mod jwk;
 mod jws;
 #[cfg(feature = "jwt")]
 mod local;

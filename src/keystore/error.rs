@@ -66,8 +66,10 @@ pub enum KeystoreError {
     /// The private key is not that of the first certificate.
     #[non_exhaustive]
     Mismatch {
-        /// What was read.
-        input: String,
+        /// What the key was read from.
+        key: String,
+        /// What the certificate was read from.
+        certificate: String,
     },
 }
 
@@ -102,10 +104,10 @@ impl fmt::Display for KeystoreError {
             Self::UnsupportedCertificate { input } => {
                 write!(f, "a certificate in {input} is damaged or not X.509")
             }
-            Self::Mismatch { input } => write!(
+            Self::Mismatch { key, certificate } => write!(
                 f,
-                "the private key is not that of the first certificate in {input}: give the key of \
-                 this certificate, and put the client's own certificate first in the chain"
+                "the private key in {key} is not that of the first certificate in {certificate}: \
+                 give the key of this certificate, and put the client's own certificate first"
             ),
         }
     }
@@ -122,6 +124,10 @@ impl StdError for KeystoreError {
 
 impl From<KeystoreError> for TokenError {
     fn from(error: KeystoreError) -> Self {
-        Self::new(ErrorKind::Key, error.to_string()).with_source(error)
+        let whole = Self::new(ErrorKind::Key, error.to_string());
+        match error {
+            KeystoreError::Unreadable { source, .. } => whole.with_source(source),
+            _ => whole,
+        }
     }
 }

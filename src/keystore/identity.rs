@@ -1,41 +1,72 @@
-use std::{fmt, path::Path, sync::Arc};
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+    path::Path,
+    sync::Arc,
+};
 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use zeroize::Zeroizing;
 
-use super::KeystoreError;
+use super::{KeystoreError, pem::Pem};
 
 /// A certificate chain with its private key: who a client is.
 ///
-/// One identity serves mutual TLS ([`TlsConfig::identity`](crate::tls::TlsConfig::identity)) and
-/// signed assertions ([`LocalSigner::from_identity`](crate::jose::LocalSigner::from_identity)).
-/// Clones share the key. `Debug` shows nothing of it, and it is wiped when the last clone is
-/// dropped.
+/// One identity serves mutual TLS ([`TlsConfig::identity`](crate::tls::TlsConfig::identity)) as
+/// well as signed assertions
+/// ([`LocalSigner::from_identity`](crate::jose::LocalSigner::from_identity)). Clones are cheap and share the key. `Debug` shows nothing of
+/// it, and it is wiped when the last clone is dropped.
+///
+/// The chain starts with the client's own certificate; its issuers follow, up to but without the
+/// root. The key is PKCS#8, PKCS#1 or SEC1, without a passphrase. With the feature `hyper` or
+/// `jwt`, loading also proves that the key is usable and belongs to the certificate.
+///
+/// ```no_run
+/// use tower_oauth::keystore::ClientIdentity;
+///
+/// let identity = ClientIdentity::from_pem_files("client.crt", "client.key")?;
+/// # Ok::<(), tower_oauth::keystore::KeystoreError>(())
+/// ```
 #[derive(Clone)]
 pub struct ClientIdentity(Arc<Inner>);
 
 struct Inner {
     chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
+    key: Zeroizing<PrivateKeyDer<'static>>,
     number: u64,
 }
 
 impl ClientIdentity {
-    /// Reads a certificate chain and its key from two PEM files, or twice from the same one.
+    /// Reads a certificate chain and its key from two PEM files; they may be one and the same.
+    ///
+    /// Blocks while it reads.
+    ///
+    /// # Errors
+    ///
+    /// A [`KeystoreError`] names the file and the cure.
     pub fn from_pem_files(
-        certificate: impl AsRef<Path>,
+        certificates: impl AsRef<Path>,
         key: impl AsRef<Path>,
     ) -> Result<Self, KeystoreError> {
-        let _ = (certificate.as_ref(), key.as_ref());
-        unimplemented!("to come")
+        Self::new(
+            &Pem::read(certificates.as_ref())?,
+            &Pem::read(key.as_ref())?,
+        )
     }
 
-    /// Reads a certificate chain and its key from PEM text.
-    pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, KeystoreError> {
-        let _ = (certificate, key);
-        unimplemented!("to come")
+    /// Reads a certificate chain and its key from PEM text; it may be one and the same.
+    ///
+    /// # Errors
+    ///
+    /// A [`KeystoreError`] names the part and the cure.
+    pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, KeystoreError> {
+        Self::new(
+            &Pem::parse(certificates, "the certificates given".into())?,
+            &Pem::parse(key, "the key given".into())?,
+        )
     }
 
-    /// The chain, the client's own certificate first.
+    /// The chain, the client's own certificate first. Never empty.
     pub(crate) fn chain(&self) -> &[CertificateDer<'static>] {
         &self.0.chain
     }
@@ -44,14 +75,64 @@ impl ClientIdentity {
         &self.0.key
     }
 
-    /// Tells identities apart; a new one each time that files are loaded.
+    /// Tells identities apart: a new one each time that one is loaded.
     pub(crate) fn number(&self) -> u64 {
         self.0.number
+    }
+
+    /// Takes each part from the other text where its own has none, so that swapped arguments and
+    /// combined files work.
+    fn new(certificates: &Pem, key: &Pem) -> Result<Self, KeystoreError> {
+        let of_chain = if !certificates.has_certificates() && key.has_certificates() {
+            key
+        } else {
+            certificates
+        };
+        let of_key = if !key.has_key() && certificates.has_key() {
+            certificates
+        } else {
+            key
+        };
+        let chain = of_chain.certificates()?.to_vec();
+        let key = of_key.key()?;
+        #[cfg(any(feature = "hyper", feature = "jwt"))]
+        check(&chain[0], of_chain.input(), key, of_key.input())?;
+        Ok(Self(Arc::new(Inner {
+            // Random and not counted: a counter would be state of the whole process.
+            number: RandomState::new().hash_one(&chain),
+            key: Zeroizing::new(key.clone_key()),
+            chain,
+        })))
     }
 }
 
 impl fmt::Debug for ClientIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientIdentity").finish_non_exhaustive()
+    }
+}
+
+/// Proves that the key can be used and belongs to the certificate.
+#[cfg(any(feature = "hyper", feature = "jwt"))]
+fn check(
+    certificate: &CertificateDer<'_>,
+    of_certificate: &str,
+    key: &PrivateKeyDer<'_>,
+    of_key: &str,
+) -> Result<(), KeystoreError> {
+    let Some(key) = super::KeyPair::parse(key) else {
+        return Err(KeystoreError::UnsupportedKey {
+            input: of_key.into(),
+        });
+    };
+    match super::der::subject_public_key(certificate) {
+        Some(public) if public == key.public_key() => Ok(()),
+        Some(_) => Err(KeystoreError::Mismatch {
+            key: of_key.into(),
+            certificate: of_certificate.into(),
+        }),
+        None => Err(KeystoreError::UnsupportedCertificate {
+            input: of_certificate.into(),
+        }),
     }
 }

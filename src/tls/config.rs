@@ -1,14 +1,17 @@
-use http_body::Body;
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use std::sync::Arc;
+
+use rustls::{ClientConfig, crypto::CryptoProvider};
 
 use super::TrustAnchors;
 use crate::{
-    error::{BoxError, TokenError},
+    error::{ErrorKind, TokenError},
     keystore::ClientIdentity,
 };
 
 /// How to talk TLS: whom to trust, and as whom to appear.
+///
+/// TLS 1.2 and 1.3, with rustls. Its crypto provider is the one that the process has installed,
+/// else aws-lc-rs; none is ever installed from here. Server certificates are always verified.
 #[derive(Clone, Debug)]
 pub struct TlsConfig {
     trust: TrustAnchors,
@@ -24,30 +27,34 @@ impl TlsConfig {
         }
     }
 
-    /// Shows this client's certificate to servers that ask for one (mutual TLS).
+    /// Shows this client's certificate to servers that ask for one (mutual TLS). Default: none.
     #[must_use]
     pub fn identity(mut self, identity: &ClientIdentity) -> Self {
         self.identity = Some(identity.clone());
         self
     }
 
-    /// The rustls form: TLS 1.2 and 1.3, ALPN left empty (hyper-rustls sets it).
-    pub(crate) fn client_config(&self) -> Result<rustls::ClientConfig, TokenError> {
-        let _ = (&self.trust, &self.identity);
-        unimplemented!("to come")
+    /// The rustls form. Each call makes one of its own: an identity never shares sessions or
+    /// connections with another. ALPN is left empty, for the connector to fill.
+    pub(crate) fn client_config(&self) -> Result<ClientConfig, TokenError> {
+        self.build().map_err(|error| {
+            TokenError::new(ErrorKind::Configuration, "the TLS settings can't be used")
+                .with_source(error)
+        })
     }
-}
 
-/// A pooling HTTPS client with these TLS settings, to put below an
-/// [`OAuthLayer`](crate::service::OAuthLayer).
-pub fn hyper_client<B>(
-    tls: &TlsConfig,
-) -> Result<Client<HttpsConnector<HttpConnector>, B>, TokenError>
-where
-    B: Body + Send + 'static + Unpin,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
-{
-    let _ = tls.client_config()?;
-    unimplemented!("to come")
+    fn build(&self) -> Result<ClientConfig, rustls::Error> {
+        let provider = CryptoProvider::get_default()
+            .cloned()
+            .unwrap_or_else(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+        let builder =
+            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+        let builder = self.trust.verify_with(builder)?;
+        match &self.identity {
+            Some(identity) => {
+                builder.with_client_auth_cert(identity.chain().to_vec(), identity.key().clone_key())
+            }
+            None => Ok(builder.with_no_client_auth()),
+        }
+    }
 }
