@@ -101,7 +101,7 @@ impl<'a> Assertion<'a> {
                 "the assertion's iat is in the future",
             ),
             (
-                claims.iat + LONGEST_LIFE >= now,
+                claims.iat.saturating_add(LONGEST_LIFE) >= now,
                 "the assertion's iat is more than 5 minutes ago",
             ),
             (

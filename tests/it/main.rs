@@ -1,0 +1,3 @@
+//! Whole paths, over real sockets.
+
+mod kit;
