@@ -3,3 +3,4 @@
 mod architecture;
 mod body;
 mod in_memory;
+mod kit;
