@@ -1,1 +1,24 @@
-//! To come.
+//! What goes over the wire to the authorization server and back, without any input or output.
+//!
+//! A [`TokenRequest`] becomes a form; what comes back becomes a token or a
+//! [`TokenError`](crate::TokenError) that says what to change. Servers are read as they are, not
+//! as they should be: a lifetime may be a string, an error may come with status 200, and whatever
+//! a server writes may echo the credentials that it was sent.
+
+mod answer;
+mod endpoint;
+mod lifetime;
+mod refusal;
+mod request;
+mod retry_after;
+mod scope;
+
+pub(crate) use self::{
+    answer::{Received, TokenAnswer},
+    request::form_encode,
+};
+pub use self::{
+    endpoint::{Endpoint, InvalidEndpoint},
+    request::TokenRequest,
+    scope::{InvalidScope, Scope},
+};

@@ -1,0 +1,140 @@
+use std::{future::Future, pin::Pin, time::SystemTime};
+
+use crate::{
+    error::TokenError,
+    keystore::ClientIdentity,
+    protocol::{Endpoint, TokenRequest},
+};
+
+/// A method of client authentication (RFC 6749 section 2.3).
+///
+/// # Example
+///
+/// A token that something else signs, such as the platform that the program runs on:
+///
+/// ```
+/// use tower_oauth::{TokenError, client_auth::{AuthContext, ClientAuth}, protocol::TokenRequest};
+///
+/// struct PlatformToken;
+///
+/// impl ClientAuth for PlatformToken {
+///     fn method(&self) -> &'static str {
+///         "private_key_jwt"
+///     }
+///
+///     async fn authenticate(
+///         &self,
+///         context: &AuthContext<'_>,
+///         request: &mut TokenRequest,
+///     ) -> Result<(), TokenError> {
+/// #       async fn read_token() -> Result<String, TokenError> { Ok(String::new()) }
+///         request.set("client_id", context.client_id());
+///         request.set(
+///             "client_assertion_type",
+///             "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+///         );
+///         request.set_secret("client_assertion", &read_token().await?);
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait ClientAuth: Send + Sync + 'static {
+    /// The name of the method in the registry of OAuth parameters, such as `private_key_jwt`.
+    fn method(&self) -> &'static str;
+
+    /// Adds the credential to a request.
+    ///
+    /// Called anew for each request, because an assertion must not be sent twice. The request has
+    /// no `client_id` yet.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future is dropped when the fetch takes longer than its deadline.
+    fn authenticate(
+        &self,
+        context: &AuthContext<'_>,
+        request: &mut TokenRequest,
+    ) -> impl Future<Output = Result<(), TokenError>> + Send;
+
+    /// Finds what is wrong with the settings, when a token source is built. Default: nothing.
+    fn validate(&self) -> Result<(), TokenError> {
+        Ok(())
+    }
+
+    /// The certificate that is to be shown in the TLS handshake. Default: none.
+    fn identity(&self) -> Option<&ClientIdentity> {
+        None
+    }
+
+    /// What to look at when the server doesn't accept the credential. Default: nothing that isn't
+    /// true of every method.
+    fn hint(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+/// What a method of client authentication may know about the request.
+#[derive(Debug)]
+pub struct AuthContext<'a> {
+    pub(crate) client_id: &'a str,
+    pub(crate) token_endpoint: &'a Endpoint,
+    pub(crate) now: SystemTime,
+}
+
+impl AuthContext<'_> {
+    /// Who the client is.
+    pub fn client_id(&self) -> &str {
+        self.client_id
+    }
+
+    /// Where the request goes to.
+    pub fn token_endpoint(&self) -> &Endpoint {
+        self.token_endpoint
+    }
+
+    /// The time by the wall clock.
+    pub fn now(&self) -> SystemTime {
+        self.now
+    }
+}
+
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The object-safe twin of [`ClientAuth`].
+pub(crate) trait DynClientAuth: Send + Sync + 'static {
+    fn method(&self) -> &'static str;
+    fn authenticate<'a>(
+        &'a self,
+        context: &'a AuthContext<'_>,
+        request: &'a mut TokenRequest,
+    ) -> BoxFuture<'a, Result<(), TokenError>>;
+    fn validate(&self) -> Result<(), TokenError>;
+    fn identity(&self) -> Option<&ClientIdentity>;
+    fn hint(&self) -> Option<&'static str>;
+}
+
+impl<T: ClientAuth> DynClientAuth for T {
+    fn method(&self) -> &'static str {
+        ClientAuth::method(self)
+    }
+
+    fn authenticate<'a>(
+        &'a self,
+        context: &'a AuthContext<'_>,
+        request: &'a mut TokenRequest,
+    ) -> BoxFuture<'a, Result<(), TokenError>> {
+        Box::pin(ClientAuth::authenticate(self, context, request))
+    }
+
+    fn validate(&self) -> Result<(), TokenError> {
+        ClientAuth::validate(self)
+    }
+
+    fn identity(&self) -> Option<&ClientIdentity> {
+        ClientAuth::identity(self)
+    }
+
+    fn hint(&self) -> Option<&'static str> {
+        ClientAuth::hint(self)
+    }
+}

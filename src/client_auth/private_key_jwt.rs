@@ -1,0 +1,296 @@
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::Serialize;
+
+use super::{AuthContext, ClientAuth};
+use crate::{
+    error::{ErrorKind, TokenError},
+    jose::{DynSigner, Signer, sign_jws},
+    protocol::TokenRequest,
+};
+
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// `private_key_jwt`: a short-lived JWT, signed with the client's own key (RFC 7523 section 2.2,
+/// RFC 10070).
+///
+/// The server must be named: by its [`issuer`](Self::issuer) or, where that isn't accepted, by
+/// another [`audience`](Self::audience). Which key it is (`kid`, `x5t#S256`) the [`Signer`] says.
+#[derive(Clone)]
+pub struct PrivateKeyJwt {
+    signer: Arc<dyn DynSigner>,
+    audience: Option<String>,
+    typ: Option<String>,
+    lifetime: Duration,
+}
+
+impl PrivateKeyJwt {
+    /// Signs assertions with this key.
+    pub fn new(signer: impl Signer) -> Self {
+        Self {
+            signer: Arc::new(signer),
+            audience: None,
+            typ: Some("client-authentication+jwt".to_owned()),
+            lifetime: Duration::from_secs(60),
+        }
+    }
+
+    /// The server's issuer identifier becomes the one audience of each assertion (RFC 10070
+    /// section 4). To be set: there is no default.
+    ///
+    /// An assertion for the issuer can't be used at another server, whatever addresses that one
+    /// lists as its own.
+    #[must_use]
+    pub fn issuer(self, issuer: impl Into<String>) -> Self {
+        self.audience(issuer)
+    }
+
+    /// Another audience, in place of the [`issuer`](Self::issuer), exactly as it is written here:
+    /// for servers that ask for the address of their token endpoint.
+    ///
+    /// This is weaker: a malicious server that names the address as its own can use the assertion
+    /// there. Use a key of its own for such a server.
+    #[must_use]
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audience = Some(audience.into());
+        self
+    }
+
+    /// How long an assertion is valid, in whole seconds. Default: 60 s.
+    #[must_use]
+    pub fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// The `typ` header. Default: `client-authentication+jwt` (RFC 10070 section 4); a few old
+    /// servers accept only `JWT`.
+    #[must_use]
+    pub fn typ(mut self, typ: impl Into<String>) -> Self {
+        self.typ = Some(typ.into());
+        self
+    }
+
+    /// Leaves out the `typ` header.
+    #[must_use]
+    pub fn without_typ(mut self) -> Self {
+        self.typ = None;
+        self
+    }
+}
+
+impl ClientAuth for PrivateKeyJwt {
+    fn method(&self) -> &'static str {
+        "private_key_jwt"
+    }
+
+    async fn authenticate(
+        &self,
+        context: &AuthContext<'_>,
+        request: &mut TokenRequest,
+    ) -> Result<(), TokenError> {
+        let audience = self.audience.as_deref().unwrap_or_default();
+        let now = context.now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let claims = Claims {
+            iss: context.client_id(),
+            sub: context.client_id(),
+            aud: audience,
+            iat: now.as_secs(),
+            exp: now.as_secs().saturating_add(self.lifetime.as_secs()),
+            jti: &fresh_jti()?,
+        };
+        let assertion = sign_jws(&*self.signer, self.typ.as_deref(), &claims).await?;
+        request.set("client_id", context.client_id());
+        request.set("client_assertion_type", ASSERTION_TYPE);
+        request.set_secret("client_assertion", &assertion);
+        Ok(())
+    }
+
+    fn validate(&self) -> Result<(), TokenError> {
+        let wrong = |message| Err(TokenError::new(ErrorKind::Configuration, message));
+        if self.audience.as_deref().is_none_or(str::is_empty) {
+            return wrong(
+                "an assertion needs an audience: set `PrivateKeyJwt::issuer` to the server's \
+                 issuer identifier",
+            );
+        }
+        if self.lifetime < Duration::from_secs(1) {
+            return wrong("an assertion must live for a second at least: set `lifetime`");
+        }
+        Ok(())
+    }
+
+    fn hint(&self) -> Option<&'static str> {
+        Some(
+            "the server doesn't accept the assertion: its public key must be registered for this \
+             client_id (with the same `kid`, if one is sent), the audience must be what the \
+             server expects (its issuer, or see `audience`), and both clocks must agree",
+        )
+    }
+}
+
+impl fmt::Debug for PrivateKeyJwt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrivateKeyJwt")
+            .field("algorithm", &self.signer.algorithm())
+            .field("key_id", &self.signer.key().key_id)
+            .field("audience", &self.audience)
+            .field("typ", &self.typ)
+            .field("lifetime", &self.lifetime)
+            .finish()
+    }
+}
+
+/// RFC 7523 section 3. No `nbf`: a server whose clock is behind would refuse the assertion.
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: &'a str,
+    iat: u64,
+    exp: u64,
+    jti: &'a str,
+}
+
+/// 128 random bits, in 22 characters: some servers take no more than 64.
+fn fresh_jti() -> Result<String, TokenError> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| {
+        TokenError::new(ErrorKind::Internal, "the system has no random numbers").with_source(error)
+    })?;
+    Ok(URL_SAFE_NO_PAD.encode(random))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        BoxError,
+        jose::{Algorithm, SigningKeyInfo},
+        protocol::Endpoint,
+    };
+
+    struct FakeSigner(SigningKeyInfo);
+
+    impl Signer for FakeSigner {
+        fn algorithm(&self) -> Algorithm {
+            Algorithm::ES256
+        }
+
+        fn key(&self) -> &SigningKeyInfo {
+            &self.0
+        }
+
+        async fn sign(&self, input: &[u8]) -> Result<Vec<u8>, BoxError> {
+            if input.len() > 10_000 {
+                return Err("too long".into());
+            }
+            Ok(b"signature".to_vec())
+        }
+    }
+
+    fn auth() -> PrivateKeyJwt {
+        PrivateKeyJwt::new(FakeSigner(SigningKeyInfo::new().key_id("k1")))
+            .issuer("https://as.example")
+    }
+
+    async fn authenticate(
+        auth: &PrivateKeyJwt,
+        client_id: &str,
+    ) -> Result<TokenRequest, TokenError> {
+        let endpoint = Endpoint::new("https://as.example/token").unwrap();
+        let mut request = TokenRequest::new("client_credentials");
+        let context = AuthContext {
+            client_id,
+            token_endpoint: &endpoint,
+            now: UNIX_EPOCH + Duration::from_millis(1_700_000_000_999),
+        };
+        auth.authenticate(&context, &mut request).await?;
+        Ok(request)
+    }
+
+    async fn assertion(auth: &PrivateKeyJwt) -> (Value, Value) {
+        let request = authenticate(auth, "orders").await.unwrap();
+        // An assertion is a credential: the last one that was hidden.
+        let credentials = request.credentials();
+        let assertion = std::str::from_utf8(credentials.last().unwrap()).unwrap();
+        let parts: Vec<_> = assertion
+            .split('.')
+            .map(|part| URL_SAFE_NO_PAD.decode(part).unwrap())
+            .collect();
+        assert_eq!(parts[2], b"signature");
+        let json = |part: &[u8]| serde_json::from_slice(part).unwrap();
+        (json(&parts[0]), json(&parts[1]))
+    }
+
+    #[tokio::test]
+    async fn the_assertion_says_who_for_whom_and_how_long() {
+        let (header, mut claims) = assertion(&auth()).await;
+        assert_eq!(
+            header,
+            json!({"typ": "client-authentication+jwt", "alg": "ES256", "kid": "k1"})
+        );
+        assert_eq!(claims["jti"].take().as_str().unwrap().len(), 22);
+        assert_eq!(
+            claims,
+            json!({
+                "iss": "orders",
+                "sub": "orders",
+                "aud": "https://as.example",
+                "iat": 1_700_000_000,
+                "exp": 1_700_000_060,
+                "jti": null,
+            })
+        );
+    }
+
+    #[tokio::test]
+    async fn what_a_server_insists_on_can_be_set() {
+        let auth = auth()
+            .audience("https://as.example/token")
+            .lifetime(Duration::from_secs(300))
+            .typ("JWT");
+        let (header, claims) = assertion(&auth).await;
+        assert_eq!(header["typ"], "JWT");
+        assert_eq!(claims["aud"], "https://as.example/token");
+        assert_eq!(claims["exp"], 1_700_000_300);
+        let (header, _) = assertion(&auth.without_typ()).await;
+        assert_eq!(header.get("typ"), None);
+    }
+
+    #[test]
+    fn no_number_comes_twice() {
+        let all: HashSet<_> = (0..10_000).map(|_| fresh_jti().unwrap()).collect();
+        assert_eq!(all.len(), 10_000);
+    }
+
+    #[test]
+    fn an_assertion_for_nobody_or_no_time_is_a_fault_of_the_settings() {
+        assert!(auth().validate().is_ok());
+        for wrong in [
+            PrivateKeyJwt::new(FakeSigner(SigningKeyInfo::new())),
+            auth().issuer(""),
+            auth().lifetime(Duration::from_millis(999)),
+        ] {
+            let error = wrong.validate().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Configuration);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_signer_that_fails_is_an_error_of_the_key() {
+        let error = authenticate(&auth(), &"x".repeat(20_000))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Key);
+    }
+}

@@ -1,0 +1,159 @@
+use super::AnswerTooLarge;
+use crate::{
+    error::{BoxError, ErrorKind, TokenError},
+    protocol::Endpoint,
+};
+
+/// What kept an answer from coming, told apart by who can mend it.
+///
+/// The texts are ours alone; whatever the transport says stays in the source chain.
+pub(super) fn told_apart(error: BoxError, endpoint: &Endpoint) -> TokenError {
+    let error = match error.downcast::<TokenError>() {
+        Ok(error) => return *error,
+        Err(error) => error,
+    };
+    let origin = endpoint.origin();
+    if let Some(too_large) = error.downcast_ref::<AnswerTooLarge>() {
+        return TokenError::new(ErrorKind::Malformed, format!("{origin}: {too_large}"))
+            .with_hint("is this the token endpoint? `TransportLimits::max_answer` sets the limit");
+    }
+    #[cfg(feature = "hyper")]
+    if let Some(fault) = tls::fault(&*error, origin) {
+        return fault.with_source(error);
+    }
+    TokenError::new(ErrorKind::Transport, format!("no answer from {origin}")).with_source(error)
+}
+
+#[cfg(feature = "hyper")]
+mod tls {
+    use std::{error::Error as StdError, io};
+
+    use rustls::{AlertDescription as Alert, Error as TlsError};
+
+    use crate::error::{ErrorKind, TokenError};
+
+    /// What went wrong in TLS, if that is where it went wrong.
+    pub(super) fn fault(error: &(dyn StdError + 'static), origin: &str) -> Option<TokenError> {
+        Some(match find(error)? {
+            TlsError::InvalidCertificate(_) => TokenError::new(
+                ErrorKind::Transport,
+                format!("the certificate of {origin} isn't trusted"),
+            )
+            .with_hint(
+                "trust the authority that issued it, and check that the address has the name in \
+                 the certificate and that both clocks agree",
+            )
+            .temporary(false),
+            TlsError::AlertReceived(alert) if is_about_us(*alert) => TokenError::new(
+                ErrorKind::Key,
+                format!("{origin} refused the client certificate in the TLS handshake ({alert:?})"),
+            )
+            .with_hint(
+                "give the client an identity whose chain, leaf first, leads to an authority that \
+                 the server trusts, and check that it is valid now",
+            ),
+            TlsError::AlertReceived(alert) => TokenError::new(
+                ErrorKind::Transport,
+                format!("{origin} broke off the TLS handshake ({alert:?})"),
+            )
+            .with_hint(
+                "the server may want a client certificate, or a version or cipher suite that \
+                 isn't offered here",
+            ),
+            _ => TokenError::new(
+                ErrorKind::Transport,
+                format!("no TLS connection to {origin}"),
+            ),
+        })
+    }
+
+    /// In TLS 1.3 such an alert comes with the first read after the handshake.
+    fn is_about_us(alert: Alert) -> bool {
+        matches!(
+            alert,
+            Alert::NoCertificate
+                | Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::CertificateRevoked
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+                | Alert::CertificateRequired
+                | Alert::UnknownCA
+                | Alert::AccessDenied
+        )
+    }
+
+    fn find<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a TlsError> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
+            }
+            // An `io::Error` names the source of what it holds, not what it holds.
+            let held = error.downcast_ref().and_then(io::Error::get_ref);
+            next = match held {
+                Some(held) => Some(held),
+                None => error.source(),
+            };
+        }
+        None
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use rustls::CertificateError;
+
+        use super::*;
+
+        fn as_hyper_wraps_it(error: TlsError) -> io::Error {
+            io::Error::other(io::Error::new(io::ErrorKind::InvalidData, error))
+        }
+
+        #[test]
+        fn tls_faults_are_told_apart_by_who_can_mend_them() {
+            for (error, kind, temporary, says) in [
+                (
+                    TlsError::InvalidCertificate(CertificateError::UnknownIssuer),
+                    ErrorKind::Transport,
+                    false,
+                    "isn't trusted",
+                ),
+                (
+                    TlsError::AlertReceived(Alert::CertificateRequired),
+                    ErrorKind::Key,
+                    false,
+                    "refused the client certificate",
+                ),
+                (
+                    TlsError::AlertReceived(Alert::UnknownCA),
+                    ErrorKind::Key,
+                    false,
+                    "UnknownCA",
+                ),
+                (
+                    TlsError::AlertReceived(Alert::HandshakeFailure),
+                    ErrorKind::Transport,
+                    true,
+                    "broke off",
+                ),
+                (
+                    TlsError::DecryptError,
+                    ErrorKind::Transport,
+                    true,
+                    "no TLS connection",
+                ),
+            ] {
+                let fault = fault(&as_hyper_wraps_it(error), "https://as.example").unwrap();
+                assert_eq!(fault.kind(), kind, "{fault}");
+                assert_eq!(fault.is_temporary(), temporary, "{fault}");
+                assert!(fault.to_string().contains(says), "{fault}");
+            }
+        }
+
+        #[test]
+        fn other_faults_are_none_of_tls() {
+            let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+            assert!(fault(&io::Error::other(refused), "https://as.example").is_none());
+        }
+    }
+}
