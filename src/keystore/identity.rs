@@ -23,10 +23,15 @@ use super::{KeystoreError, pem::Pem};
 #[derive(Clone)]
 pub struct ClientIdentity(Arc<Inner>);
 
+/// Names an identity without showing anything of it: in a request's extensions it says over whose
+/// connections the request must go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct IdentityNumber(u64);
+
 struct Inner {
     chain: Vec<CertificateDer<'static>>,
     key: Zeroizing<PrivateKeyDer<'static>>,
-    number: u64,
+    number: IdentityNumber,
 }
 
 impl ClientIdentity {
@@ -69,7 +74,7 @@ impl ClientIdentity {
     }
 
     /// Tells identities apart: a new one each time that one is loaded.
-    pub(crate) fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> IdentityNumber {
         self.0.number
     }
 
@@ -92,7 +97,7 @@ impl ClientIdentity {
         check(&chain[0], of_chain.input(), key, of_key.input())?;
         Ok(Self(Arc::new(Inner {
             // Random and not counted: a counter would be state of the whole process.
-            number: RandomState::new().hash_one(&chain),
+            number: IdentityNumber(RandomState::new().hash_one(&chain)),
             key: Zeroizing::new(key.clone_key()),
             chain,
         })))

@@ -541,11 +541,12 @@ impl Shared {
         let replacing = matches!(state.control.flying(), Some(Cause::Rejected(_)));
         self.replacing.store(replacing, Ordering::Relaxed);
 
-        if !state.worker && state.control.is_open() {
-            if let Ok(runtime) = runtime::Handle::try_current() {
-                runtime.spawn(worker::run(Arc::downgrade(self), Arc::clone(&self.wake)));
-                state.worker = true;
-            }
+        if !state.worker
+            && state.control.is_open()
+            && let Ok(runtime) = runtime::Handle::try_current()
+        {
+            runtime.spawn(worker::run(Arc::downgrade(self), Arc::clone(&self.wake)));
+            state.worker = true;
         }
         let timer = state.control.next_tick();
         if timer != state.timer {

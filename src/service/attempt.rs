@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// One request, on its first or second send.
-pub struct Attempt<B: RetryBody, R> {
+pub(super) struct Attempt<B: RetryBody, R> {
     head: Parts,
     /// The body to send now; the kept copy has none until it takes the spare's.
     body: SyncWrapper<Option<B>>,
@@ -85,7 +85,7 @@ impl<B: RetryBody, R> Attempt<B, R> {
 
 /// Sends attempts through [`Attach`].
 #[derive(Clone, Debug)]
-pub struct Attempts<S> {
+pub(super) struct Attempts<S> {
     attach: Attach<S>,
 }
 
@@ -116,7 +116,10 @@ where
     fn call(&mut self, attempt: Attempt<B, R>) -> Self::Future {
         let Some(second) = attempt.second else {
             let once = !attempt.spare.is_retryable();
-            let body = attempt.body.into_inner().expect("a first send has its body");
+            let body = attempt
+                .body
+                .into_inner()
+                .expect("a first send has its body");
             let ticket = Ticket {
                 granted: None,
                 again: false,
@@ -172,7 +175,7 @@ impl Settings {
 pin_project! {
     /// The response future of [`Attempts`].
     #[project = AttemptProj]
-    pub enum AttemptFuture<S, B, R>
+    pub(super) enum AttemptFuture<S, B, R>
     where
         S: Service<Request<B>>,
     {

@@ -22,7 +22,7 @@ pub enum Error {
 impl Error {
     /// Finds one of ours in an error's chain of sources, the error itself included.
     pub fn find_in<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
-        std::iter::successors(Some(error), |error| error.source())
+        std::iter::successors(Some(error), |error| (*error).source())
             .find_map(|error| error.downcast_ref())
     }
 }

@@ -58,10 +58,10 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut response = ready!(this.retry.poll(cx))?;
-        if *this.rejection_as_error {
-            if let Some(rejected) = response.extensions_mut().remove::<Rejected>() {
-                return Poll::Ready(Err(Error::Rejected(Box::new(rejected))));
-            }
+        if *this.rejection_as_error
+            && let Some(rejected) = response.extensions_mut().remove::<Rejected>()
+        {
+            return Poll::Ready(Err(Error::Rejected(Box::new(rejected))));
         }
         Poll::Ready(Ok(response))
     }

@@ -39,8 +39,6 @@ mod oauth;
 mod origins;
 mod policy;
 mod rejected;
-#[cfg(test)]
-mod tests;
 
 pub use self::{
     attach::{Attach, AttachFuture, AttachLayer},

@@ -126,10 +126,10 @@ impl AllowedOrigins {
         let Some(asked) = Asked::of(uri) else {
             return self.check_fixed(headers);
         };
-        if let Some(host) = headers.get(HOST) {
-            if !asked.is_named_by(host.as_bytes()) {
-                return Err(OriginError(Fault::Host(asked.to_string())));
-            }
+        if let Some(host) = headers.get(HOST)
+            && !asked.is_named_by(host.as_bytes())
+        {
+            return Err(OriginError(Fault::Host(asked.to_string())));
         }
         let listed = self.listed.iter().position(|it| asked.is(it));
         match listed {
@@ -345,7 +345,8 @@ mod tests {
 
     #[test]
     fn a_token_goes_to_the_origins_on_the_list_only() {
-        let origins = AllowedOrigins::new(["https://API.example/", "https://b.example:8443"]).unwrap();
+        let origins =
+            AllowedOrigins::new(["https://API.example/", "https://b.example:8443"]).unwrap();
         for fine in [
             "https://api.example/orders?x=1",
             "https://api.example:443/",
@@ -381,7 +382,11 @@ mod tests {
             "http://api.example",
         ])
         .unwrap();
-        for fine in ["http://127.0.0.1:8080/", "http://[::1]:8080/", "http://localhost/"] {
+        for fine in [
+            "http://127.0.0.1:8080/",
+            "http://[::1]:8080/",
+            "http://localhost/",
+        ] {
             assert_eq!(check(&origins, fine, None), Ok(true), "{fine}");
         }
         let refused = check(&origins, "http://api.example/", None).unwrap_err();
@@ -401,7 +406,14 @@ mod tests {
         for fine in ["api.example", "API.example:443"] {
             assert_eq!(check(&origins, uri, Some(fine)), Ok(true), "{fine}");
         }
-        for odd in ["evil", "api.example:444", "api.example.evil", "api.exampl", "", "api.example:"] {
+        for odd in [
+            "evil",
+            "api.example:444",
+            "api.example.evil",
+            "api.exampl",
+            "",
+            "api.example:",
+        ] {
             assert!(check(&origins, uri, Some(odd)).is_err(), "{odd}");
         }
     }
@@ -415,7 +427,10 @@ mod tests {
         assert_eq!(check(&origins, "/orders", None), Ok(true));
         assert_eq!(check(&origins, "/orders", Some("grpc.example")), Ok(true));
         assert!(check(&origins, "/orders", Some("api.example")).is_err());
-        assert_eq!(origins.name(&"/orders".parse().unwrap()), "https://grpc.example");
+        assert_eq!(
+            origins.name(&"/orders".parse().unwrap()),
+            "https://grpc.example"
+        );
     }
 
     #[test]

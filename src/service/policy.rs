@@ -15,8 +15,8 @@ use super::{
     attempt::{Attempt, Second},
 };
 use crate::{
-    body::{RetryBody, Spare},
-    error::{BoxError, ErrorKind, TokenError},
+    body::RetryBody,
+    error::{ErrorKind, TokenError},
     refresh::{Granted, Hold, NotHealed, Rejection, TokenHandle, Verdict},
 };
 
@@ -219,4 +219,3 @@ impl fmt::Debug for Pending {
         f.debug_struct("Pending").finish_non_exhaustive()
     }
 }
-

@@ -190,7 +190,12 @@ impl Rejected {
 
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} refused the access token ({})", self.origin, self.hint())
+        write!(
+            f,
+            "{} refused the access token ({})",
+            self.origin,
+            self.hint()
+        )
     }
 }
 

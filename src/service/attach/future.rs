@@ -130,10 +130,7 @@ where
                     let granted = ready!(wait.as_mut().poll(cx))?;
                     let parked = parked.take().expect("a wait ends once");
                     let request = Request::from_parts(parked.head, parked.body.into_inner());
-                    let passage = Passage {
-                        waited: granted.waited,
-                        ..parked.passage
-                    };
+                    let passage = parked.passage.granted(&granted);
                     let mut inner = parked.inner.into_inner();
                     passage.send(&mut inner, &parked.settings, request, &granted.snapshot)
                 }
@@ -171,7 +168,9 @@ impl Judged {
             .load()
             .as_ref()
             .filter(|current| current.generation == sent.generation)
-            .map_or(Default::default(), |current| now.saturating_sub(current.received));
+            .map_or(Default::default(), |current| {
+                now.saturating_sub(current.received)
+            });
         let origin = self.settings.origins.name(&self.uri);
         let mut rejected = Rejected::new(self.sent, origin, refusal, age);
         if !self.policy {

@@ -11,14 +11,8 @@ use super::future::{AttachFuture, Parked};
 use crate::{
     challenge::{ByErrorCode, Classify},
     error::BoxError,
-    keystore::IdentityNumber,
     refresh::{Granted, OriginId, Snapshot, TokenHandle, Wait},
-    service::{
-        AllowedOrigins, Error,
-        origins::Destination,
-        policy::Again,
-        rejected::Sent,
-    },
+    service::{AllowedOrigins, Error, origins::Destination, policy::Again, rejected::Sent},
     token::Age,
 };
 
@@ -127,21 +121,16 @@ impl<S> Attach<S> {
         if request.headers().contains_key(AUTHORIZATION) && !settings.replace {
             return AttachFuture::sending(self.inner.call(request), None);
         }
-        if let Some(granted) = &ticket.granted {
-            let passage = Passage {
-                origin,
-                waited: granted.waited,
-                again: ticket.again,
-                policy: ticket.policy,
-            };
-            return passage.send(&mut self.inner, &self.settings, request, &granted.snapshot);
-        }
         let passage = Passage {
             origin,
             waited: false,
             again: ticket.again,
             policy: ticket.policy,
         };
+        if let Some(granted) = &ticket.granted {
+            let passage = passage.granted(granted);
+            return passage.send(&mut self.inner, &self.settings, request, &granted.snapshot);
+        }
         match self.current(ticket.once) {
             Ok(snapshot) => {
                 let snapshot = snapshot.as_deref().expect("it was just looked at");
@@ -161,10 +150,8 @@ impl<S> Attach<S> {
     #[allow(clippy::type_complexity, reason = "a guard has no shorter name")]
     fn current(&self, once: bool) -> Result<arc_swap::Guard<Option<Arc<Snapshot>>>, Wait> {
         let handle = &self.settings.handle;
-        if once {
-            if let Some(wait) = handle.wait_for_replacement() {
-                return Err(wait);
-            }
+        if once && let Some(wait) = handle.wait_for_replacement() {
+            return Err(wait);
         }
         let snapshot = handle.load();
         let now = handle.now();
@@ -219,12 +206,20 @@ where
 #[derive(Clone, Copy)]
 pub(super) struct Passage {
     origin: OriginId,
-    pub(super) waited: bool,
+    waited: bool,
     again: bool,
     policy: bool,
 }
 
 impl Passage {
+    /// The same, after the wait that ended so.
+    pub(super) fn granted(self, granted: &Granted) -> Self {
+        Self {
+            waited: granted.waited,
+            ..self
+        }
+    }
+
     /// Sends the request with this token.
     pub(super) fn send<S, B, R>(
         self,
@@ -241,9 +236,7 @@ impl Passage {
             .headers_mut()
             .insert(AUTHORIZATION, credential.clone());
         if let Some(identity) = &snapshot.identity {
-            request
-                .extensions_mut()
-                .insert(IdentityNumber::of(identity));
+            request.extensions_mut().insert(identity.number());
         }
         let judged = Judged {
             sent: Sent {
