@@ -160,13 +160,12 @@ async fn a_bound_token_is_of_no_use_without_its_certificate() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_credential_is_told_with_a_hint() {
     let server = Server::start();
-    let signer = LocalSigner::from_identity(&server.p256()).unwrap();
-    let stranger = PrivateKeyJwt::new(signer.algorithm(Algorithm::ES256).unwrap())
-        .issuer(&server.facts.issuer);
+    let stranger = LocalSigner::from_pem(include_bytes!("../keys/p256-pkcs8.pem")).unwrap();
+    let stranger = PrivateKeyJwt::new(stranger).issuer(&server.facts.issuer);
     let elsewhere = LocalSigner::from_identity(&server.p256()).unwrap();
     let elsewhere = PrivateKeyJwt::new(elsewhere).audience("https://elsewhere.example");
     for source in [
-        server.source("assertion-ps256", stranger),
+        server.source("assertion-es256", stranger),
         server.source("assertion-es256", elsewhere),
         server.source("mutual-tls", TlsClientAuth::new(server.rsa())),
         server.source("basic client", ClientSecretBasic::new("another secret")),

@@ -9,18 +9,18 @@ use serde::Deserialize;
 use tower_oauth::{keystore::ClientIdentity, tls::TrustAnchors};
 
 /// A running oidc-provider with its resource; it ends when this is dropped.
-pub struct Server {
+pub(crate) struct Server {
     process: Child,
-    pub facts: Facts,
+    pub(crate) facts: Facts,
 }
 
 /// What the server says when it is ready.
 #[derive(Deserialize)]
-pub struct Facts {
-    pub issuer: String,
-    pub token_endpoint: String,
-    pub resource: String,
-    pub secret: String,
+pub(crate) struct Facts {
+    pub(crate) issuer: String,
+    pub(crate) token_endpoint: String,
+    pub(crate) resource: String,
+    pub(crate) secret: String,
     ca: String,
     rsa: Pair,
     p256: Pair,
@@ -34,7 +34,7 @@ struct Pair {
 }
 
 impl Server {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop");
         let mut process = Command::new("node")
             .arg("oidc-provider/server.mjs")
@@ -59,19 +59,19 @@ impl Server {
         Self { process, facts }
     }
 
-    pub fn trust(&self) -> TrustAnchors {
+    pub(crate) fn trust(&self) -> TrustAnchors {
         TrustAnchors::from_pem(self.facts.ca.as_bytes()).unwrap()
     }
 
-    pub fn rsa(&self) -> ClientIdentity {
+    pub(crate) fn rsa(&self) -> ClientIdentity {
         self.facts.rsa.load()
     }
 
-    pub fn p256(&self) -> ClientIdentity {
+    pub(crate) fn p256(&self) -> ClientIdentity {
         self.facts.p256.load()
     }
 
-    pub fn ed25519(&self) -> ClientIdentity {
+    pub(crate) fn ed25519(&self) -> ClientIdentity {
         self.facts.ed25519.load()
     }
 }

@@ -62,7 +62,16 @@ function certificate(socket) {
   return raw && new X509Certificate(raw);
 }
 
-const authority = createServer({ ...pki.server, ca: pki.ca, requestCert: true, rejectUnauthorized: false });
+const tls = {
+  ...pki.server,
+  ca: pki.ca,
+  // Whoever has a certificate shows it; who needs one is decided below.
+  requestCert: true,
+  rejectUnauthorized: false,
+  keepAliveTimeout: 60_000,
+};
+
+const authority = createServer(tls);
 authority.listen(0, '127.0.0.1');
 await once(authority, 'listening');
 const issuer = `https://localhost:${authority.address().port}`;
@@ -155,13 +164,12 @@ async function answer(request, response) {
   }
 }
 
-const resource = createServer(
-  { ...pki.server, ca: pki.ca, requestCert: true, rejectUnauthorized: false },
-  (request, response) => answer(request, response).catch((error) => {
+const resource = createServer(tls, (request, response) => {
+  answer(request, response).catch((error) => {
     console.error(error);
     response.writeHead(500).end();
-  }),
-);
+  });
+});
 resource.listen(0, '127.0.0.1');
 await once(resource, 'listening');
 
