@@ -1,6 +1,12 @@
 //! Where tokens come from: the [`TokenSource`] trait and one file for each grant.
 
+mod build_error;
+mod client_credentials;
 mod source;
 
 pub(crate) use self::source::DynTokenSource;
-pub use self::source::{Fetched, SourceFn, TokenSource, source_fn};
+pub use self::{
+    build_error::BuildError,
+    client_credentials::{ClientCredentials, ClientCredentialsBuilder},
+    source::{Fetched, SourceFn, TokenSource, source_fn},
+};

@@ -1,6 +1,6 @@
 use std::{fmt, net::IpAddr};
 
-use http::Uri;
+use http::{Uri, uri::Scheme};
 
 /// The address of an endpoint of the authorization server: https, absolute, without fragment
 /// (RFC 6749 section 3.2).
@@ -41,6 +41,10 @@ impl Endpoint {
     /// Scheme, host and port.
     pub fn origin(&self) -> &str {
         &self.origin
+    }
+
+    pub(crate) fn is_plain_http(&self) -> bool {
+        self.uri.scheme() == Some(&Scheme::HTTP)
     }
 
     pub(crate) fn uri(&self) -> &Uri {

@@ -21,7 +21,12 @@ pub(super) fn told_apart(error: BoxError, endpoint: &Endpoint) -> TokenError {
     if let Some(fault) = tls::fault(&*error, origin) {
         return fault.with_source(error);
     }
-    TokenError::new(ErrorKind::Transport, format!("no answer from {origin}")).with_source(error)
+    TokenError::new(ErrorKind::Transport, format!("no answer from {origin}"))
+        .with_hint(
+            "check name and network; a server that wants a client certificate and gets none may \
+             cut the connection, too",
+        )
+        .with_source(error)
 }
 
 #[cfg(feature = "hyper")]

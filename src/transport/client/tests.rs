@@ -165,7 +165,11 @@ async fn a_fault_of_the_transport_is_told_by_origin_only() {
     let error = send(&client).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Transport);
     assert!(error.is_temporary());
-    assert_eq!(error.to_string(), "no answer from https://as.example");
+    assert!(
+        error
+            .to_string()
+            .starts_with("no answer from https://as.example (")
+    );
     assert_eq!(error.source().unwrap().to_string(), "connection refused");
     assert!(!format!("{error:?}").contains("s3cr3t"));
 }
