@@ -12,7 +12,7 @@ mod signer;
 #[cfg(feature = "jwt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
 pub use self::local::{LocalSigner, SigningKeyError};
-pub(crate) use self::signer::DynSigner;
+pub(crate) use self::{jws::sign_jws, signer::DynSigner};
 pub use self::{
     algorithm::Algorithm,
     signer::{Signer, SigningKeyInfo},
