@@ -706,9 +706,9 @@ impl Shared {
             let start = state.control.tick(now);
             (state.control.is_open(), start)
         })
-        .then(|| {
-            let timer = self.lock().control.next_tick();
-            Alarm(timer.map(|at| self.clock.instant(at)))
+        .then(|| Alarm {
+            clock: self.clock.clone(),
+            at: self.lock().control.next_tick(),
         })
     }
 

@@ -1,10 +1,14 @@
 //! The task behind a handle: it keeps the timer and listens for new identities.
 
-use std::sync::{Arc, Weak};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use tokio::sync::Notify;
 
 use super::handle::Shared;
+use crate::clock::Clock;
 
 /// Runs until the handle is gone. It holds no strong reference while it sleeps.
 pub(super) async fn run(shared: Weak<Shared>, wake: Arc<Notify>) {
@@ -31,12 +35,15 @@ pub(super) async fn run(shared: Weak<Shared>, wake: Arc<Notify>) {
 }
 
 /// When the worker looks again if nothing wakes it.
-pub(super) struct Alarm(pub(super) Option<tokio::time::Instant>);
+pub(super) struct Alarm {
+    pub(super) clock: Clock,
+    pub(super) at: Option<Duration>,
+}
 
 impl Alarm {
     async fn ring(self) {
-        match self.0 {
-            Some(at) => tokio::time::sleep_until(at).await,
+        match self.at {
+            Some(at) => self.clock.sleep_until(at).await,
             None => std::future::pending().await,
         }
     }

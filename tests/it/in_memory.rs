@@ -189,14 +189,20 @@ async fn an_origin_that_refuses_every_token_gets_two_sends_and_the_caller_the_re
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(*response.body(), "who are you?");
     let rejected = response.extensions().get::<Rejected>().unwrap();
-    assert!(matches!(rejected.cause(), RejectedCause::Fresh), "{rejected:?}");
+    assert!(
+        matches!(rejected.cause(), RejectedCause::Fresh),
+        "{rejected:?}"
+    );
     assert!(rejected.hint().contains("audience"), "{rejected}");
     assert_eq!((world.fetches(), world.calls()), (1, 1));
 
     sleep(Duration::from_secs(2)).await;
     let response = api.clone().oneshot(request()).await.unwrap();
     let rejected = response.extensions().get::<Rejected>().unwrap();
-    assert!(matches!(rejected.cause(), RejectedCause::Again), "{rejected:?}");
+    assert!(
+        matches!(rejected.cause(), RejectedCause::Again),
+        "{rejected:?}"
+    );
     assert_eq!((world.fetches(), world.calls()), (2, 3));
 }
 
@@ -216,7 +222,10 @@ async fn a_failed_fetch_gives_the_caller_the_original_401() {
     assert!(response.headers().contains_key("www-authenticate"));
     assert_eq!(*response.body(), "who are you?");
     let rejected = response.extensions().get::<Rejected>().unwrap();
-    assert!(matches!(rejected.cause(), RejectedCause::NoToken(_)), "{rejected:?}");
+    assert!(
+        matches!(rejected.cause(), RejectedCause::NoToken(_)),
+        "{rejected:?}"
+    );
     assert_eq!(world.calls(), 2);
 }
 
@@ -257,7 +266,11 @@ async fn a_panicking_source_is_an_error_and_the_next_attempt_works() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_left_after_the_last_handle() {
-    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
     assert_eq!(tasks(), 0);
     let world = World::new();
     let handle = TokenHandle::new(world.clone());
@@ -291,7 +304,13 @@ async fn a_down_authorization_server_does_not_take_a_valid_token_away() {
 
     sleep(Duration::from_secs(30)).await;
     let calls = world.calls();
-    let error = api.ready().await.unwrap().call(request()).await.unwrap_err();
+    let error = api
+        .ready()
+        .await
+        .unwrap()
+        .call(request())
+        .await
+        .unwrap_err();
     let Error::Token(error) = error else {
         panic!("{error}");
     };
