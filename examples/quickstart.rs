@@ -112,13 +112,22 @@ impl Story {
             keystore.key_pem().as_bytes(),
         )?;
         let server = FakeAuthorizationServer::builder(&pki)
-            .client(Client::tls_client_auth("orders-mtls", keystore.certificate_pem())?)
-            .client(Client::private_key_jwt("orders-jwt", keystore.public_key_pem())?)
+            .client(Client::tls_client_auth(
+                "orders-mtls",
+                keystore.certificate_pem(),
+            )?)
+            .client(Client::private_key_jwt(
+                "orders-jwt",
+                keystore.public_key_pem(),
+            )?)
             .clock(clock.clone())
             .start()
             .await?;
         server.set_token_lifetime(Some(Duration::from_secs(3600)));
-        let resource = FakeResource::builder(&pki).trusting(&server).start().await?;
+        let resource = FakeResource::builder(&pki)
+            .trusting(&server)
+            .start()
+            .await?;
         println!("   time  token requests  calls");
         Ok(Self {
             began,
