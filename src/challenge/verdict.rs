@@ -21,7 +21,6 @@ pub(crate) struct Facts {
 
 /// What is to be done about a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub(crate) enum Verdict {
     /// The caller gets the response.
     PassThrough,

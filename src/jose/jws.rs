@@ -53,7 +53,7 @@ fn unserializable(error: serde_json::Error) -> TokenError {
     .with_source(error)
 }
 
-fn unsigned(error: crate::BoxError) -> TokenError {
+fn unsigned(error: crate::error::BoxError) -> TokenError {
     match error.downcast::<TokenError>() {
         Ok(error) => *error,
         Err(error) => TokenError::new(ErrorKind::Key, "the signer failed").with_source(error),

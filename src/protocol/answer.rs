@@ -119,7 +119,7 @@ impl Received<'_> {
         };
         // Some servers put an object there, with codes of their own.
         let Some(code) = typed::<String>(error) else {
-            return Fault::Status;
+            return Fault::ForeignError;
         };
         Fault::OAuth {
             code: error_code(&code, self.credentials),

@@ -58,12 +58,20 @@ impl Endpoint {
         }
         let uri: Uri = url.parse().map_err(|_| InvalidEndpoint::NotAbsolute)?;
         let origin = origin(&uri).ok_or(InvalidEndpoint::NotAbsolute)?;
-        if uri.authority().is_some_and(|a| a.as_str().contains('@')) {
+        let (authority, host) = match (uri.authority(), uri.host()) {
+            (Some(authority), Some(host)) => (authority.as_str(), host),
+            _ => return Err(InvalidEndpoint::NotAbsolute),
+        };
+        if authority.contains('@') {
             return Err(InvalidEndpoint::UserInformation);
+        }
+        // A port out of range would be taken for none.
+        if authority != host && uri.port_u16().is_none() {
+            return Err(InvalidEndpoint::NotAbsolute);
         }
         match uri.scheme_str() {
             Some("https") => {}
-            Some("http") if !uri.host().is_some_and(is_loopback) => {
+            Some("http") if !is_loopback(host) => {
                 return Err(InvalidEndpoint::PlainHttp { origin });
             }
             Some("http") if !plain_http => {
@@ -193,6 +201,11 @@ mod tests {
             ("ftp://as.example/token", InvalidEndpoint::NotAbsolute),
             ("as.example/token", InvalidEndpoint::NotAbsolute),
             ("/token", InvalidEndpoint::NotAbsolute),
+            (
+                "https://as.example:99999/token",
+                InvalidEndpoint::NotAbsolute,
+            ),
+            ("https://as.example:/token", InvalidEndpoint::NotAbsolute),
             ("https:///token", InvalidEndpoint::NotAbsolute),
             ("https://as.example/to ken", InvalidEndpoint::NotAbsolute),
             ("", InvalidEndpoint::NotAbsolute),

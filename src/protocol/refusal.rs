@@ -32,6 +32,8 @@ pub(crate) enum Fault {
     },
     /// Nothing but the status tells what is wrong.
     Status,
+    /// Its `error` is no text, but something of the server's own.
+    ForeignError,
     Html,
     Empty,
     NotAnObject,
@@ -98,35 +100,33 @@ const CODES: &[(&str, &str)] = &[
     ),
     ("use_dpop_nonce", DPOP),
     ("invalid_dpop_proof", DPOP),
-    (
-        "server_error",
-        "the server's own fault: it is asked again later",
-    ),
-    (
-        "temporarily_unavailable",
-        "the server is overloaded or in maintenance: it is asked again later",
-    ),
 ];
+
+/// Error codes that are no verdict.
+const TROUBLES: &[&str] = &["server_error", "temporarily_unavailable"];
 
 impl Refusal {
     /// Whether this is a code that has a meaning here.
     pub(super) fn is_known(code: &str) -> bool {
-        CODES.iter().any(|(known, _)| *known == code)
+        TROUBLES.contains(&code) || CODES.iter().any(|(known, _)| *known == code)
     }
 
     /// Whether the server failed, rather than judged: a code inside a 5xx is no verdict.
     fn is_temporary(&self) -> bool {
-        let code = |codes: &[&str]| matches!(&self.fault, Fault::OAuth { code, .. } if codes.contains(&code.as_str()));
-        self.status.is_server_error()
-            || self.status == StatusCode::TOO_MANY_REQUESTS
-            || self.status == StatusCode::REQUEST_TIMEOUT
-            || code(&["server_error", "temporarily_unavailable"])
-            || matches!(self.fault, Fault::Truncated)
+        let trouble = match &self.fault {
+            Fault::OAuth { code, .. } => TROUBLES.contains(&code.as_str()),
+            fault => matches!(fault, Fault::Truncated),
+        };
+        let status = self.status;
+        trouble
+            || status.is_server_error()
+            || status == StatusCode::TOO_MANY_REQUESTS
+            || status == StatusCode::REQUEST_TIMEOUT
     }
 
     fn kind(&self) -> ErrorKind {
         match self.fault {
-            Fault::OAuth { .. } | Fault::Status => ErrorKind::Rejected,
+            Fault::OAuth { .. } | Fault::Status | Fault::ForeignError => ErrorKind::Rejected,
             _ => ErrorKind::Malformed,
         }
     }
@@ -137,23 +137,25 @@ impl Refusal {
                 "redirects are never followed, because they would repeat the credential: set the \
                  token endpoint to the address that this one leads to"
             }
-            Fault::OAuth { .. } | Fault::Status if self.status.is_server_error() => {
-                "the server's own fault: it is asked again later"
-            }
-            Fault::OAuth { .. } | Fault::Status if self.status == StatusCode::TOO_MANY_REQUESTS => {
+            _ if self.status == StatusCode::TOO_MANY_REQUESTS => {
                 "too many token requests: it is asked again later"
             }
+            _ if self.is_temporary() => {
+                "the server is in trouble, or the connection was cut: it is asked again later"
+            }
             Fault::OAuth { code, .. } => CODES.iter().find(|(known, _)| known == code)?.1,
+            Fault::ForeignError => "look into the log of the server or its gateway",
             Fault::Status => match self.status.as_u16() {
                 400 | 401 | 403 => {
                     "the server gives no reason: compare client_id, credential and method with \
                      the client's registration, and look into the server's or its gateway's log"
                 }
-                200 | 404 | 405 | 410 => WHICH_ENDPOINT,
+                200..=299 | 404 | 405 | 410 => WHICH_ENDPOINT,
                 _ => return None,
             },
-            Fault::Html | Fault::Empty | Fault::NotAnObject | Fault::NotJson => WHICH_ENDPOINT,
-            Fault::Truncated => "the connection may have been cut: it is asked again later",
+            Fault::Html | Fault::Empty | Fault::NotAnObject | Fault::NotJson | Fault::Truncated => {
+                WHICH_ENDPOINT
+            }
             Fault::DuplicateMember | Fault::MissingAccessToken | Fault::InvalidAccessToken => {
                 "the server breaks RFC 6749 section 5.1: report it there"
             }
@@ -183,6 +185,7 @@ impl fmt::Display for Fault {
                 return uri.as_ref().map_or(Ok(()), |uri| write!(f, ", see {uri}"));
             }
             Self::Status => " without an OAuth error code",
+            Self::ForeignError => " with an `error` that is no OAuth error code",
             Self::Html => " with a page for people",
             Self::Empty => " with nothing",
             Self::NotAnObject => " with JSON that is not an object",

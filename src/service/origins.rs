@@ -205,10 +205,12 @@ impl<'a> Asked<'a> {
             _ => return None,
         };
         let host = uri.host().filter(|host| !host.is_empty())?;
-        // A port that isn't a number is nobody's port.
-        let port = match uri.authority()?.port() {
-            None => default_port(https),
-            Some(port) => port.as_str().parse().ok()?,
+        let authority = uri.authority()?;
+        let port = match authority.port_u16() {
+            Some(port) => port,
+            // What follows the host and is no port must not pass for the default one.
+            None if authority.as_str().ends_with(host) => default_port(https),
+            None => return None,
         };
         Some(Self { https, host, port })
     }

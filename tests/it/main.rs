@@ -1,3 +1,6 @@
-//! Whole paths over real connections.
+//! Whole paths, and the house they run through.
 
+mod architecture;
 mod body;
+mod in_memory;
+mod kit;

@@ -41,7 +41,7 @@ fn name(fault: &Fault) -> &'static str {
     match fault {
         Fault::Redirect { .. } => "redirect",
         Fault::OAuth { .. } => "oauth",
-        Fault::Status => "http",
+        Fault::Status | Fault::ForeignError => "http",
         Fault::Html | Fault::NotJson | Fault::Truncated => "not_json",
         Fault::Empty => "empty_body",
         Fault::NotAnObject => "not_an_object",

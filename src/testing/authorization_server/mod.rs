@@ -1,0 +1,280 @@
+//! The embedded authorization server.
+
+mod assertion;
+mod client;
+mod credentials;
+mod endpoint;
+mod fault;
+mod record;
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    fmt, io,
+    iter::repeat_n,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+pub use self::{
+    client::{AuthMethod, Client},
+    record::{AuthorizationServerCounters, TokenRequest},
+};
+use super::{
+    answer::Answer,
+    gate::Gate,
+    lock,
+    net::{Bound, Serving},
+    pki::{ClientCertificates, Pki},
+    tokens::TokenSet,
+};
+use crate::{clock::Clock, secret::SecretString};
+
+/// An authorization server on a loopback port, which verifies what it is sent and does what a
+/// test tells it.
+///
+/// It has a token endpoint for `client_credentials` ([RFC 6749 section 4.4]) and an introspection
+/// endpoint ([RFC 7662]). Every method here works at once and from any thread, while requests are
+/// served. When this is dropped, the listener and all its connections end.
+///
+/// What is refused: another method than POST, content that is no form, a parameter sent twice,
+/// more than one method of client authentication, and a proof that isn't the registered client's.
+/// A client assertion is good once, for five minutes at most, with `iss` and `sub` naming the
+/// client, `aud` being exactly the [`issuer`](Self::issuer) as one string, integers as times,
+/// and `typ`, if any, `client-authentication+jwt` ([RFC 7523 section 3], RFC 10070).
+///
+/// [RFC 6749 section 4.4]: https://www.rfc-editor.org/rfc/rfc6749#section-4.4
+/// [RFC 7523 section 3]: https://www.rfc-editor.org/rfc/rfc7523#section-3
+/// [RFC 7662]: https://www.rfc-editor.org/rfc/rfc7662
+pub struct FakeAuthorizationServer {
+    shared: Arc<Shared>,
+    serving: Serving,
+}
+
+/// What the handle and the requests under way share.
+struct Shared {
+    issuer: String,
+    tokens: Arc<TokenSet>,
+    gate: Gate,
+    state: Mutex<State>,
+}
+
+struct State {
+    clients: HashMap<String, Arc<Client>>,
+    /// Client and `jti` of the assertions that were accepted.
+    used: HashSet<(String, String)>,
+    lifetime: Option<Duration>,
+    latency: Duration,
+    hostile: bool,
+    scripted: VecDeque<Answer>,
+    requests: Vec<TokenRequest>,
+    counters: AuthorizationServerCounters,
+}
+
+impl FakeAuthorizationServer {
+    /// A server with a certificate of this authority, which accepts client certificates of it.
+    pub fn builder(pki: &Pki) -> FakeAuthorizationServerBuilder<'_> {
+        FakeAuthorizationServerBuilder {
+            pki,
+            clients: Vec::new(),
+            clock: Clock::system(),
+        }
+    }
+
+    /// The issuer identifier: `https://127.0.0.1:` and the port.
+    pub fn issuer(&self) -> &str {
+        &self.shared.issuer
+    }
+
+    /// The URL of the token endpoint.
+    pub fn token_endpoint(&self) -> String {
+        self.shared.issuer.clone() + endpoint::TOKEN
+    }
+
+    /// The URL of the introspection endpoint, open to every registered client.
+    pub fn introspection_endpoint(&self) -> String {
+        self.shared.issuer.clone() + endpoint::INTROSPECTION
+    }
+
+    /// Adds a client, or replaces the one with its identifier.
+    pub fn register(&self, client: Client) {
+        let mut state = lock(&self.shared.state);
+        state.clients.insert(client.id.clone(), Arc::new(client));
+    }
+
+    /// Sets how long tokens issued from now on live. `None`: until they are revoked, and the
+    /// answers have no `expires_in`. Default: an hour. `expires_in` is in whole seconds, rounded
+    /// down; the resource goes by the exact time.
+    pub fn set_token_lifetime(&self, lifetime: Option<Duration>) {
+        lock(&self.shared.state).lifetime = lifetime;
+    }
+
+    /// Sets how long token requests that arrive from now on take. Default: zero.
+    pub fn set_latency(&self, latency: Duration) {
+        lock(&self.shared.state).latency = latency;
+    }
+
+    /// Makes token requests go on (`false`, the default) or sends every credential that came with
+    /// one back in `WWW-Authenticate`, `Location`, `error_description` and the body (`true`).
+    pub fn set_hostile(&self, hostile: bool) {
+        lock(&self.shared.state).hostile = hostile;
+    }
+
+    /// Answers the next `count` token requests like this, whatever they ask for, after any that
+    /// were scripted before.
+    pub fn answer_next(&self, count: usize, answer: Answer) {
+        let mut state = lock(&self.shared.state);
+        state.scripted.extend(repeat_n(answer, count));
+    }
+
+    /// Revokes every token issued so far, as a server that lost its state does.
+    pub fn rollover(&self) {
+        self.shared.tokens.revoke_all();
+    }
+
+    /// Issues a token without a request, for tests of a resource alone. It counts nowhere and
+    /// lives as long as others issued now.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no randomness.
+    pub fn mint(&self, client_id: &str, scope: &str) -> io::Result<SecretString> {
+        let lifetime = lock(&self.shared.state).lifetime;
+        let token = self.shared.tokens.mint(client_id, scope, None, lifetime)?;
+        Ok(token.into())
+    }
+
+    /// Whether this token was issued here and is neither expired nor revoked.
+    pub fn is_active(&self, token: &str) -> bool {
+        self.shared.tokens.find(token).is_some()
+    }
+
+    /// Holds token requests: who has arrived waits, before anything is verified or issued, until
+    /// [`release`](Self::release).
+    pub fn hold(&self) {
+        self.shared.gate.shut();
+    }
+
+    /// Lets all held requests go on, and new ones pass.
+    pub fn release(&self) {
+        self.shared.gate.open();
+    }
+
+    /// Waits until at least `count` token requests are held.
+    ///
+    /// # Cancel safety
+    ///
+    /// It only looks on: dropping it changes nothing.
+    pub async fn wait_until_held(&self, count: usize) {
+        self.shared.gate.holds(count).await;
+    }
+
+    /// Goes away: all connections break, with the requests on them unanswered, and new ones break
+    /// before the TLS handshake. The port stays taken, so that it comes back at the same address.
+    pub fn take_down(&self) {
+        self.serving.take_down();
+    }
+
+    /// Comes back after [`take_down`](Self::take_down), with all its state.
+    pub fn bring_up(&self) {
+        self.serving.bring_up();
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> AuthorizationServerCounters {
+        AuthorizationServerCounters {
+            connections: self.serving.connections(),
+            ..lock(&self.shared.state).counters
+        }
+    }
+
+    /// The token requests so far, in the order of their arrival.
+    pub fn requests(&self) -> Vec<TokenRequest> {
+        lock(&self.shared.state).requests.clone()
+    }
+
+    /// Ends the server, as dropping it does, and waits for the port to be free.
+    ///
+    /// # Cancel safety
+    ///
+    /// The server ends even when this is dropped.
+    pub async fn shutdown(self) {
+        self.serving.shutdown().await;
+    }
+
+    pub(super) fn tokens(&self) -> Arc<TokenSet> {
+        Arc::clone(&self.shared.tokens)
+    }
+}
+
+impl fmt::Debug for FakeAuthorizationServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FakeAuthorizationServer")
+            .field("issuer", &self.shared.issuer)
+            .field("counters", &self.counters())
+            .finish_non_exhaustive()
+    }
+}
+
+// ===== impl FakeAuthorizationServerBuilder =====
+
+/// Sets up a [`FakeAuthorizationServer`].
+#[derive(Debug)]
+pub struct FakeAuthorizationServerBuilder<'a> {
+    pki: &'a Pki,
+    clients: Vec<Client>,
+    clock: Clock,
+}
+
+impl FakeAuthorizationServerBuilder<'_> {
+    /// Adds a client. Default: none; [`register`](FakeAuthorizationServer::register) adds more
+    /// while the server runs.
+    #[must_use]
+    pub fn client(mut self, client: Client) -> Self {
+        self.clients.push(client);
+        self
+    }
+
+    /// Sets where the server reads the time. Default: the machine's clocks.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.clock = clock.into();
+        self
+    }
+
+    /// Takes a port and serves it on the current runtime.
+    ///
+    /// # Errors
+    ///
+    /// When there is no port or the certificate can't be made.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with I/O enabled.
+    pub async fn start(self) -> io::Result<FakeAuthorizationServer> {
+        let tls = self.pki.server(ClientCertificates::Optional)?;
+        let bound = Bound::new()?;
+        let shared = Arc::new(Shared {
+            issuer: bound.origin(),
+            tokens: Arc::new(TokenSet::new(self.clock)),
+            gate: Gate::new(),
+            state: Mutex::new(State {
+                clients: HashMap::new(),
+                used: HashSet::new(),
+                lifetime: Some(Duration::from_secs(60 * 60)),
+                latency: Duration::ZERO,
+                hostile: false,
+                scripted: VecDeque::new(),
+                requests: Vec::new(),
+                counters: AuthorizationServerCounters::default(),
+            }),
+        });
+        let server = FakeAuthorizationServer {
+            serving: bound.serve(tls, Arc::clone(&shared)),
+            shared,
+        };
+        for client in self.clients {
+            server.register(client);
+        }
+        Ok(server)
+    }
+}

@@ -1,0 +1,248 @@
+use std::{fmt, io, sync::Arc};
+
+use aws_lc_rs::digest;
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PublicKeyData,
+};
+use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::secret::SecretString;
+
+/// A throw-away certificate authority.
+///
+/// It has a root, which is what clients trust, and an intermediate, which issues: a peer that
+/// sends its leaf alone is refused, as it would be in production. Nothing of it is ever written
+/// to a file, and every certificate is valid at any time a test may set its clock to.
+pub struct Pki {
+    root: CertificateDer<'static>,
+    intermediate: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Pki {
+    /// Makes new keys and certificates.
+    ///
+    /// # Errors
+    ///
+    /// When the cryptographic library fails, which it doesn't on a sane machine.
+    pub fn new() -> io::Result<Self> {
+        let root_params = authority("throw-away root", BasicConstraints::Unconstrained);
+        let root_key = KeyPair::generate().map_err(io::Error::other)?;
+        let root = root_params
+            .self_signed(&root_key)
+            .map_err(io::Error::other)?;
+        let root_issuer = Issuer::new(root_params, root_key);
+
+        let params = authority("throw-away intermediate", BasicConstraints::Constrained(0));
+        let key = KeyPair::generate().map_err(io::Error::other)?;
+        let intermediate = params
+            .signed_by(&key, &root_issuer)
+            .map_err(io::Error::other)?;
+
+        Ok(Self {
+            root: root.der().clone(),
+            intermediate: intermediate.der().clone(),
+            issuer: Issuer::new(params, key),
+        })
+    }
+
+    /// The root certificate as PEM: what a client of the servers has to trust.
+    pub fn ca_pem(&self) -> String {
+        pem("CERTIFICATE", &self.root)
+    }
+
+    /// A client's certificate and key (EC P-256), with `name` as its common name.
+    ///
+    /// # Errors
+    ///
+    /// When the name is unfit for a certificate.
+    pub fn client(&self, name: &str) -> io::Result<ClientPem> {
+        self.client_with_key(name, KeyKind::EcP256)
+    }
+
+    /// A client's certificate with a key of this kind.
+    ///
+    /// # Errors
+    ///
+    /// When the name is unfit for a certificate.
+    pub fn client_with_key(&self, name: &str, kind: KeyKind) -> io::Result<ClientPem> {
+        let key = KeyPair::generate_for(kind.algorithm()).map_err(io::Error::other)?;
+        let leaf = self.leaf(name, &[], ExtendedKeyUsagePurpose::ClientAuth, &key)?;
+        Ok(ClientPem {
+            certificate_pem: pem("CERTIFICATE", &leaf) + &pem("CERTIFICATE", &self.intermediate),
+            key_pem: pem("PRIVATE KEY", key.serialized_der()).into(),
+            public_key_pem: pem("PUBLIC KEY", &key.subject_public_key_info()),
+            thumbprint: thumbprint(&leaf),
+        })
+    }
+
+    /// The settings of a server for loopback names, which asks its clients for a certificate.
+    pub(super) fn server(&self, certificates: ClientCertificates) -> io::Result<Arc<ServerConfig>> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(self.root.clone()).map_err(io::Error::other)?;
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+        let verifier = match certificates {
+            ClientCertificates::Optional => verifier.allow_unauthenticated(),
+            ClientCertificates::Required => verifier,
+        };
+
+        let key = KeyPair::generate().map_err(io::Error::other)?;
+        let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
+        let leaf = self.leaf(
+            "loopback",
+            &names,
+            ExtendedKeyUsagePurpose::ServerAuth,
+            &key,
+        )?;
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_client_cert_verifier(verifier.build().map_err(io::Error::other)?)
+            .with_single_cert(vec![leaf, self.intermediate.clone()], key)
+            .map_err(io::Error::other)?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+
+    fn leaf(
+        &self,
+        common_name: &str,
+        names: &[String],
+        usage: ExtendedKeyUsagePurpose,
+        key: &KeyPair,
+    ) -> io::Result<CertificateDer<'static>> {
+        let mut params = CertificateParams::new(names).map_err(io::Error::other)?;
+        params
+            .distinguished_name
+            .push(DnType::CommonName, common_name);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![usage];
+        params.use_authority_key_identifier_extension = true;
+        let certificate = params
+            .signed_by(key, &self.issuer)
+            .map_err(io::Error::other)?;
+        Ok(certificate.der().clone())
+    }
+}
+
+impl fmt::Debug for Pki {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pki").finish_non_exhaustive()
+    }
+}
+
+// ===== impl KeyKind =====
+
+/// The kinds of keys that a [`Pki`] makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum KeyKind {
+    /// An elliptic curve key on P-256, for ES256.
+    #[default]
+    EcP256,
+    /// An elliptic curve key on P-384, for ES384.
+    EcP384,
+    /// An Edwards curve key, for EdDSA.
+    Ed25519,
+    /// An RSA key of 2048 bits, for RS256 and PS256. Making it takes a moment.
+    Rsa2048,
+}
+
+impl KeyKind {
+    fn algorithm(self) -> &'static rcgen::SignatureAlgorithm {
+        match self {
+            Self::EcP256 => &rcgen::PKCS_ECDSA_P256_SHA256,
+            Self::EcP384 => &rcgen::PKCS_ECDSA_P384_SHA384,
+            Self::Ed25519 => &rcgen::PKCS_ED25519,
+            Self::Rsa2048 => &rcgen::PKCS_RSA_SHA256,
+        }
+    }
+}
+
+// ===== impl ClientPem =====
+
+/// A client's certificate chain and private key, as PEM.
+#[derive(Clone)]
+pub struct ClientPem {
+    certificate_pem: String,
+    key_pem: SecretString,
+    public_key_pem: String,
+    thumbprint: String,
+}
+
+impl ClientPem {
+    /// The chain: the leaf, then the intermediate that issued it.
+    pub fn certificate_pem(&self) -> &str {
+        &self.certificate_pem
+    }
+
+    /// The private key (PKCS#8).
+    pub fn key_pem(&self) -> &str {
+        self.key_pem.expose()
+    }
+
+    /// The public key (SubjectPublicKeyInfo).
+    pub fn public_key_pem(&self) -> &str {
+        &self.public_key_pem
+    }
+
+    /// The leaf's `x5t#S256`: its SHA-256 in base64url ([RFC 8705 section 3.1]).
+    ///
+    /// [RFC 8705 section 3.1]: https://www.rfc-editor.org/rfc/rfc8705#section-3.1
+    pub fn thumbprint(&self) -> &str {
+        &self.thumbprint
+    }
+}
+
+impl fmt::Debug for ClientPem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientPem")
+            .field("thumbprint", &self.thumbprint)
+            .finish_non_exhaustive()
+    }
+}
+
+// ===== the vocabulary of this room =====
+
+/// Whether a server insists on a client certificate.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ClientCertificates {
+    Optional,
+    Required,
+}
+
+/// The `x5t#S256` of a certificate.
+pub(super) fn thumbprint(certificate: &CertificateDer<'_>) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, certificate))
+}
+
+fn authority(common_name: &str, constraints: BasicConstraints) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params
+        .distinguished_name
+        .push(DnType::CommonName, common_name);
+    params.is_ca = IsCa::Ca(constraints);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let mut text = format!("-----BEGIN {label}-----\n");
+    for (at, char) in BASE64_STANDARD.encode(der).chars().enumerate() {
+        if at > 0 && at % 64 == 0 {
+            text.push('\n');
+        }
+        text.push(char);
+    }
+    text + &format!("\n-----END {label}-----\n")
+}
