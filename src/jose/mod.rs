@@ -12,8 +12,8 @@ mod signer;
 #[cfg(feature = "jwt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
 pub use self::local::{LocalSigner, SigningKeyError};
+pub(crate) use self::{jws::sign_jws, signer::DynSigner};
 pub use self::{
     algorithm::Algorithm,
     signer::{Signer, SigningKeyInfo},
 };
-pub(crate) use self::{jws::sign_jws, signer::DynSigner};

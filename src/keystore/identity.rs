@@ -14,26 +14,24 @@ use super::{KeystoreError, pem::Pem};
 ///
 /// One identity serves mutual TLS ([`TlsConfig::identity`](crate::tls::TlsConfig::identity)) as
 /// well as signed assertions
-/// ([`LocalSigner::from_identity`](crate::jose::LocalSigner::from_identity)). Clones are cheap and share the key. `Debug` shows nothing of
-/// it, and it is wiped when the last clone is dropped.
+/// ([`LocalSigner::from_identity`](crate::jose::LocalSigner::from_identity)). Clones are cheap and
+/// share the key. `Debug` shows nothing of it, and it is wiped when the last clone is dropped.
 ///
 /// The chain starts with the client's own certificate; its issuers follow, up to but without the
 /// root. The key is PKCS#8, PKCS#1 or SEC1, without a passphrase. With the feature `hyper` or
 /// `jwt`, loading also proves that the key is usable and belongs to the certificate.
-///
-/// ```no_run
-/// use tower_oauth::keystore::ClientIdentity;
-///
-/// let identity = ClientIdentity::from_pem_files("client.crt", "client.key")?;
-/// # Ok::<(), tower_oauth::keystore::KeystoreError>(())
-/// ```
 #[derive(Clone)]
 pub struct ClientIdentity(Arc<Inner>);
+
+/// Names an identity without showing anything of it: in a request's extensions it says over whose
+/// connections the request must go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct IdentityNumber(u64);
 
 struct Inner {
     chain: Vec<CertificateDer<'static>>,
     key: Zeroizing<PrivateKeyDer<'static>>,
-    number: u64,
+    number: IdentityNumber,
 }
 
 impl ClientIdentity {
@@ -76,7 +74,7 @@ impl ClientIdentity {
     }
 
     /// Tells identities apart: a new one each time that one is loaded.
-    pub(crate) fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> IdentityNumber {
         self.0.number
     }
 
@@ -99,7 +97,7 @@ impl ClientIdentity {
         check(&chain[0], of_chain.input(), key, of_key.input())?;
         Ok(Self(Arc::new(Inner {
             // Random and not counted: a counter would be state of the whole process.
-            number: RandomState::new().hash_one(&chain),
+            number: IdentityNumber(RandomState::new().hash_one(&chain)),
             key: Zeroizing::new(key.clone_key()),
             chain,
         })))

@@ -1,4 +1,17 @@
 //! Files become identities: certificate chains with their private keys.
+//!
+//! A [`ClientIdentity`] is loaded once and handed to all that need it: mutual TLS and signed
+//! assertions work with the same one, so a client needs one keystore and no secret. What can't be
+//! loaded is a [`KeystoreError`] that names the file and the cure, and nothing of the content.
+//!
+//! ```no_run
+//! use tower_oauth::keystore::ClientIdentity;
+//!
+//! # fn main() -> Result<(), tower_oauth::keystore::KeystoreError> {
+//! let identity = ClientIdentity::from_pem_files("client.crt", "client.key")?;
+//! # Ok(())
+//! # }
+//! ```
 
 #[cfg(any(feature = "hyper", feature = "jwt"))]
 pub(crate) mod der;
@@ -10,6 +23,7 @@ mod pem;
 
 #[cfg(any(feature = "hyper", feature = "jwt"))]
 pub(crate) use self::key_pair::KeyPair;
+#[cfg(any(feature = "hyper", feature = "jwt"))]
 pub(crate) use self::pem::Pem;
 pub use self::{error::KeystoreError, identity::ClientIdentity};
 

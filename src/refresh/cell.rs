@@ -1,0 +1,133 @@
+//! The one place where the current token can be seen without a lock.
+
+use std::{
+    cell::Cell as ThreadCell,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::{ArcSwapOption, Guard};
+use http::HeaderValue;
+
+use crate::{
+    clock::Timestamp,
+    grant::Fetched,
+    keystore::ClientIdentity,
+    token::{AccessToken, Age, Generation, Schedule},
+};
+
+/// A header value is shared by its reference count, and one count that all threads fight over
+/// halves what two of them can do. So there are a few copies of it.
+const LANES: usize = 8;
+
+/// What a request needs to know of the current token, made once a token.
+pub(crate) struct Snapshot {
+    pub(crate) generation: Generation,
+    pub(crate) token: AccessToken,
+    pub(crate) scope: Option<String>,
+    /// The TLS identity that the token belongs to: both are swapped in one store.
+    pub(crate) identity: Option<Arc<ClientIdentity>>,
+    pub(crate) received: Duration,
+    schedule: Schedule,
+    lanes: [HeaderValue; LANES],
+    /// The second of the last kick, plus one.
+    kicked: AtomicU64,
+}
+
+impl Snapshot {
+    pub(super) fn new(
+        generation: Generation,
+        fetched: Fetched,
+        schedule: Schedule,
+        received: Duration,
+    ) -> Self {
+        let lanes = std::array::from_fn(|_| fetched.token.to_bearer());
+        Self {
+            generation,
+            token: fetched.token,
+            scope: fetched.scope,
+            identity: fetched.identity,
+            received,
+            schedule,
+            lanes,
+            kicked: AtomicU64::new(0),
+        }
+    }
+
+    /// The same token, whose timer is gone: it counts as due.
+    pub(super) fn rescheduled(&self, schedule: Schedule) -> Self {
+        Self {
+            generation: self.generation,
+            token: self.token.clone(),
+            scope: self.scope.clone(),
+            identity: self.identity.clone(),
+            received: self.received,
+            schedule,
+            lanes: self.lanes.clone(),
+            kicked: AtomicU64::new(0),
+        }
+    }
+
+    /// The finished `Authorization` value.
+    pub(crate) fn authorization(&self) -> HeaderValue {
+        self.lanes[lane()].clone()
+    }
+
+    pub(crate) fn age(&self, now: Timestamp) -> Age {
+        self.schedule.age(now)
+    }
+
+    pub(crate) fn schedule(&self) -> Schedule {
+        self.schedule
+    }
+
+    /// Whether this call is the one of this second that looks after a due token.
+    pub(crate) fn kick(&self, now: Timestamp) -> bool {
+        let second = now.mono.as_secs() + 1;
+        let last = self.kicked.load(Ordering::Relaxed);
+        last < second
+            && self
+                .kicked
+                .compare_exchange(last, second, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+}
+
+/// The lane of this thread.
+fn lane() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static LANE: ThreadCell<usize> = const { ThreadCell::new(LANES) };
+    }
+    LANE.with(|lane| {
+        if lane.get() == LANES {
+            lane.set(NEXT.fetch_add(1, Ordering::Relaxed) % LANES);
+        }
+        lane.get()
+    })
+}
+
+/// Holds the current snapshot.
+#[derive(Default)]
+pub(crate) struct Cell(ArcSwapOption<Snapshot>);
+
+impl Cell {
+    pub(crate) fn load(&self) -> Guard<Option<Arc<Snapshot>>> {
+        self.0.load()
+    }
+
+    pub(crate) fn load_full(&self) -> Option<Arc<Snapshot>> {
+        self.0.load_full()
+    }
+
+    pub(super) fn clear(&self) {
+        self.0.store(None);
+    }
+
+    pub(super) fn store(&self, snapshot: Arc<Snapshot>) {
+        self.0.store(Some(snapshot));
+    }
+}

@@ -1,0 +1,205 @@
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::{Request, Response, request::Parts};
+use pin_project_lite::pin_project;
+use sync_wrapper::SyncWrapper;
+use tower::Service;
+
+use super::service::{Judged, Passage, Settings};
+use crate::{
+    challenge::{Facts, Refusal, Verdict, decide},
+    error::BoxError,
+    refresh::{Rejection, Wait},
+    service::{Error, rejected::Rejected},
+};
+
+pin_project! {
+    /// The response future of [`Attach`](super::Attach).
+    pub struct AttachFuture<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        stage: Stage<S, B, S::Future>,
+    }
+}
+
+pin_project! {
+    #[project = StageProj]
+    enum Stage<S, B, F> {
+        Failed {
+            error: Option<Error>,
+        },
+        // Boxed, because most requests never wait.
+        Waiting {
+            wait: Wait,
+            parked: Option<Box<Parked<S, B>>>,
+        },
+        Sending {
+            #[pin]
+            future: F,
+            judged: Option<Judged>,
+        },
+    }
+}
+
+/// A request that waits for its token, with the service that was polled ready for it.
+pub(super) struct Parked<S, B> {
+    inner: SyncWrapper<S>,
+    head: Parts,
+    body: SyncWrapper<B>,
+    passage: Passage,
+    settings: Arc<Settings>,
+}
+
+impl<S, B> Parked<S, B> {
+    pub(super) fn new(
+        inner: S,
+        request: Request<B>,
+        passage: Passage,
+        settings: Arc<Settings>,
+    ) -> Self {
+        let (head, body) = request.into_parts();
+        Self {
+            inner: SyncWrapper::new(inner),
+            head,
+            body: SyncWrapper::new(body),
+            passage,
+            settings,
+        }
+    }
+}
+
+impl<S, B> AttachFuture<S, B>
+where
+    S: Service<Request<B>>,
+{
+    pub(super) fn failed(error: Error) -> Self {
+        Self {
+            stage: Stage::Failed { error: Some(error) },
+        }
+    }
+
+    pub(super) fn waiting(wait: Wait, parked: Parked<S, B>) -> Self {
+        Self {
+            stage: Stage::Waiting {
+                wait,
+                parked: Some(Box::new(parked)),
+            },
+        }
+    }
+
+    /// `judged`: what the response is judged by, unless the request was none of our business.
+    pub(super) fn sending(future: S::Future, judged: Option<Judged>) -> Self {
+        Self {
+            stage: Stage::Sending { future, judged },
+        }
+    }
+}
+
+impl<S, B, R> Future for AttachFuture<S, B>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    S::Error: Into<BoxError>,
+{
+    type Output = Result<Response<R>, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let next = match this.stage.as_mut().project() {
+                StageProj::Failed { error } => {
+                    let error = error.take().expect("polled after completion");
+                    return Poll::Ready(Err(error));
+                }
+                StageProj::Sending { future, judged } => {
+                    let mut response =
+                        ready!(future.poll(cx)).map_err(|error| Error::Inner(error.into()))?;
+                    if let Some(judged) = judged.take() {
+                        judged.judge(&mut response);
+                    }
+                    return Poll::Ready(Ok(response));
+                }
+                StageProj::Waiting { wait, parked } => {
+                    let granted = ready!(wait.as_mut().poll(cx))?;
+                    let parked = parked.take().expect("a wait ends once");
+                    let request = Request::from_parts(parked.head, parked.body.into_inner());
+                    let passage = parked.passage.granted(&granted);
+                    let mut inner = parked.inner.into_inner();
+                    passage.send(&mut inner, &parked.settings, request, &granted.snapshot)
+                }
+            };
+            this.stage.set(next.stage);
+        }
+    }
+}
+
+impl Judged {
+    /// Reads the response; a rejection is reported and stamped, whether or not anybody retries.
+    fn judge<R>(self, response: &mut Response<R>) {
+        let handle = &self.settings.handle;
+        let sent = &self.sent;
+        let meaning = self
+            .settings
+            .classify
+            .classify(response.status(), response.headers());
+        if meaning.is_accepted() {
+            handle.accepted(sent.origin, sent.generation);
+            return;
+        }
+        // Whether there is a fetch and a retry is decided with what all requests together know.
+        let facts = Facts {
+            repeatable: true,
+            ..Facts::default()
+        };
+        if decide(&meaning, facts) != Verdict::RefreshAndRetry {
+            return;
+        }
+
+        let refusal = Refusal::read(response.headers(), sent.credential.as_bytes());
+        let now = handle.now().mono;
+        let age = handle
+            .load()
+            .as_ref()
+            .filter(|current| current.generation == sent.generation)
+            .map_or(Default::default(), |current| {
+                now.saturating_sub(current.received)
+            });
+        let origin = self.settings.origins.name(&self.uri);
+        let mut rejected = Rejected::new(self.sent, origin, refusal, age);
+        if !self.policy {
+            rejected.report(handle);
+        }
+        response.extensions_mut().insert(rejected);
+    }
+}
+
+impl Rejected {
+    /// Reports a rejection that nobody above is known to deal with.
+    fn report(&mut self, handle: &crate::refresh::TokenHandle) {
+        let rejection = Rejection {
+            generation: self.sent.generation,
+            origin: self.sent.origin,
+            waited: self.sent.waited,
+            // A token fetched for this very request is not worth another, whoever retries.
+            retryable: self.sent.waited && !self.sent.again,
+        };
+        let _nobody_waits = handle.rejected(rejection);
+        self.tell(handle);
+    }
+}
+
+impl<S, B> fmt::Debug for AttachFuture<S, B>
+where
+    S: Service<Request<B>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AttachFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,8 @@
+//! A token on every request; no retry.
+
+mod future;
+mod layer;
+mod service;
+
+pub(super) use self::service::{Settings, Ticket};
+pub use self::{future::AttachFuture, layer::AttachLayer, service::Attach};

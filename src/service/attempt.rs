@@ -1,0 +1,223 @@
+//! A request as the retry inside of `OAuth` sees it: a type of our own, so that the kept copy need
+//! not be a clone of the body and the response of the first send can be kept beside it.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use http::{Request, Response, request::Parts};
+use pin_project_lite::pin_project;
+use sync_wrapper::SyncWrapper;
+use tower::Service;
+
+use super::{
+    Error, Rejected,
+    attach::{Attach, AttachFuture, Settings, Ticket},
+    policy::Outcome,
+};
+use crate::{
+    body::{RetryBody, Spare},
+    error::BoxError,
+    refresh::NotHealed,
+};
+
+/// One request, on its first or second send.
+pub(super) struct Attempt<B: RetryBody, R> {
+    head: Parts,
+    /// The body to send now; the kept copy has none until it takes the spare's.
+    body: SyncWrapper<Option<B>>,
+    spare: B::Spare,
+    pub(super) second: Option<Second<R>>,
+}
+
+/// What a second send begins with.
+pub(super) struct Second<R> {
+    outcome: Outcome,
+    held: SyncWrapper<Option<Response<R>>>,
+}
+
+impl<R> Second<R> {
+    pub(super) fn new(outcome: Outcome, held: Option<Response<R>>) -> Self {
+        Self {
+            outcome,
+            held: SyncWrapper::new(held),
+        }
+    }
+}
+
+impl<B: RetryBody, R> Attempt<B, R> {
+    /// The first send; at most `limit` octets of the body are kept for another.
+    pub(super) fn first(request: Request<B>, limit: usize) -> Self {
+        let (head, body) = request.into_parts();
+        let (body, spare) = body.arm(limit);
+        Self {
+            head,
+            body: SyncWrapper::new(Some(body)),
+            spare,
+            second: None,
+        }
+    }
+
+    /// What is kept of it for a second send; nothing when it is the second.
+    pub(super) fn kept(&self) -> Option<Self> {
+        if self.second.is_some() {
+            return None;
+        }
+        Some(Self {
+            head: self.head.clone(),
+            body: SyncWrapper::new(None),
+            spare: self.spare.clone(),
+            second: None,
+        })
+    }
+
+    pub(super) fn claim(&self) -> bool {
+        self.spare.claim()
+    }
+
+    pub(super) fn release(&self) {
+        self.spare.release();
+    }
+}
+
+/// Sends attempts through [`Attach`].
+#[derive(Clone, Debug)]
+pub(super) struct Attempts<S> {
+    attach: Attach<S>,
+}
+
+impl<S> Attempts<S> {
+    pub(super) fn new(attach: Attach<S>) -> Self {
+        Self { attach }
+    }
+
+    pub(super) fn attach(&self) -> &Attach<S> {
+        &self.attach
+    }
+}
+
+impl<S, B, R> Service<Attempt<B, R>> for Attempts<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    S::Error: Into<BoxError>,
+    B: RetryBody,
+{
+    type Response = Response<R>;
+    type Error = Error;
+    type Future = AttemptFuture<S, B, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.attach.poll_inner(cx)
+    }
+
+    fn call(&mut self, attempt: Attempt<B, R>) -> Self::Future {
+        let Some(second) = attempt.second else {
+            let once = !attempt.spare.is_retryable();
+            let body = attempt
+                .body
+                .into_inner()
+                .expect("a first send has its body");
+            let ticket = Ticket {
+                granted: None,
+                again: false,
+                policy: true,
+                once,
+            };
+            let request = Request::from_parts(attempt.head, body);
+            return AttemptFuture::Sent {
+                future: self.attach.send(request, ticket),
+            };
+        };
+
+        let held = second.held.into_inner();
+        let why = match second.outcome.get() {
+            Ok(granted) => match attempt.spare.take() {
+                Some(body) => {
+                    drop(held);
+                    let ticket = Ticket {
+                        granted: Some(granted),
+                        again: true,
+                        // There is no copy any more, so the policy above isn't asked again.
+                        policy: false,
+                        once: true,
+                    };
+                    let request = Request::from_parts(attempt.head, body);
+                    return AttemptFuture::Sent {
+                        future: self.attach.send(request, ticket),
+                    };
+                }
+                None => NotHealed::Why(crate::refresh::Why::NotRepeatable),
+            },
+            Err(why) => why,
+        };
+        attempt.spare.release();
+        let mut held = held.expect("a second attempt has the response of the first");
+        self.attach.settings().not_healed(&mut held, why);
+        AttemptFuture::Original {
+            response: SyncWrapper::new(Some(held)),
+        }
+    }
+}
+
+impl Settings {
+    /// The response of the first send goes to the caller, with the reason.
+    fn not_healed<R>(&self, response: &mut Response<R>, why: NotHealed) {
+        if let Some(rejected) = response.extensions_mut().get_mut::<Rejected>() {
+            rejected.not_healed(why, self.handle.now().mono);
+            rejected.tell(&self.handle);
+        }
+    }
+}
+
+pin_project! {
+    /// The response future of [`Attempts`].
+    #[project = AttemptProj]
+    pub(super) enum AttemptFuture<S, B, R>
+    where
+        S: Service<Request<B>>,
+    {
+        Sent {
+            #[pin]
+            future: AttachFuture<S, B>,
+        },
+        Original {
+            response: SyncWrapper<Option<Response<R>>>,
+        },
+    }
+}
+
+impl<S, B, R> Future for AttemptFuture<S, B, R>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    S::Error: Into<BoxError>,
+{
+    type Output = Result<Response<R>, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            AttemptProj::Sent { future } => Poll::Ready(ready!(future.poll(cx))),
+            AttemptProj::Original { response } => {
+                let response = response.get_mut().take().expect("polled after completion");
+                Poll::Ready(Ok(response))
+            }
+        }
+    }
+}
+
+impl<B: RetryBody, R> fmt::Debug for Attempt<B, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt").finish_non_exhaustive()
+    }
+}
+
+impl<S, B, R> fmt::Debug for AttemptFuture<S, B, R>
+where
+    S: Service<Request<B>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AttemptFuture").finish_non_exhaustive()
+    }
+}

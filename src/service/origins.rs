@@ -1,0 +1,454 @@
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
+
+use http::{HeaderMap, Uri, header::HOST, uri::Scheme};
+
+use crate::refresh::OriginId;
+
+/// Where the token may go: a list of origins (scheme, host, port), without which no layer can be
+/// built (RFC 6750 section 5.3).
+///
+/// A request for any other origin is an error and is not sent, unless
+/// [`foreign`](Self::foreign) says otherwise. Plain `http` is only allowed for loopback hosts,
+/// unless [`allow_plain_http`](Self::allow_plain_http) says otherwise.
+#[derive(Clone, Debug)]
+pub struct AllowedOrigins {
+    listed: Arc<[Origin]>,
+    any_https: bool,
+    plain_http: bool,
+    foreign: ForeignOrigin,
+    fixed: Option<usize>,
+}
+
+/// What happens to a request for an origin that isn't allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum ForeignOrigin {
+    /// The call fails and nothing is sent.
+    #[default]
+    Refuse,
+    /// The request is sent as it is, without a token: for a layer below something that follows
+    /// redirects.
+    SendWithout,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Origin {
+    https: bool,
+    host: String,
+    port: u16,
+}
+
+/// Where a request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Destination {
+    /// To an allowed origin.
+    Allowed(OriginId),
+    /// Elsewhere: it gets no token.
+    Elsewhere,
+}
+
+impl AllowedOrigins {
+    /// Allows these origins, such as `https://api.example` or `https://api.example:8443`.
+    ///
+    /// # Errors
+    ///
+    /// A text that isn't an origin (it has a path, a query, user information, or another scheme
+    /// than `http` and `https`), or an empty list.
+    pub fn new<I>(origins: I) -> Result<Self, OriginError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let listed: Arc<[Origin]> = origins
+            .into_iter()
+            .map(|origin| Origin::parse(origin.as_ref()))
+            .collect::<Result<_, _>>()?;
+        if listed.is_empty() {
+            return Err(OriginError(Fault::NoOrigin));
+        }
+        Ok(Self {
+            listed,
+            any_https: false,
+            plain_http: false,
+            foreign: ForeignOrigin::Refuse,
+            fixed: None,
+        })
+    }
+
+    /// Allows every `https` origin. Whoever decides where requests go then gets the token.
+    pub fn any_https() -> Self {
+        Self {
+            listed: Arc::new([]),
+            any_https: true,
+            plain_http: false,
+            foreign: ForeignOrigin::Refuse,
+            fixed: None,
+        }
+    }
+
+    /// Allows plain `http` for the listed origins that aren't loopback hosts: for a mesh whose
+    /// sidecar speaks TLS. Whoever can read the traffic then has the token. Default: not allowed.
+    #[must_use]
+    pub fn allow_plain_http(mut self) -> Self {
+        self.plain_http = true;
+        self
+    }
+
+    /// What happens to a request for any other origin. Default: [`ForeignOrigin::Refuse`].
+    #[must_use]
+    pub fn foreign(mut self, foreign: ForeignOrigin) -> Self {
+        self.foreign = foreign;
+        self
+    }
+
+    /// Says where requests go whose URI has no host, as with a service that is connected to one
+    /// server. Default: such requests are refused.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn without_authority(mut self, origin: &str) -> Result<Self, OriginError> {
+        let origin = Origin::parse(origin)?;
+        let listed = self.listed.iter().position(|it| *it == origin);
+        self.fixed = Some(listed.unwrap_or(self.listed.len()));
+        if listed.is_none() {
+            self.listed = self.listed.iter().cloned().chain([origin]).collect();
+        }
+        Ok(self)
+    }
+
+    /// Where this request goes. Allocates only to refuse.
+    pub(super) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<Destination, OriginError> {
+        let Some(asked) = Asked::of(uri) else {
+            return self.check_fixed(headers);
+        };
+        if let Some(host) = headers.get(HOST)
+            && !asked.is_named_by(host.as_bytes())
+        {
+            return Err(OriginError(Fault::Host(asked.to_string())));
+        }
+        let listed = self.listed.iter().position(|it| asked.is(it));
+        match listed {
+            Some(at) if asked.https || self.plain_http || is_loopback(asked.host) => {
+                Ok(Destination::Allowed(OriginId(at as u64)))
+            }
+            None if self.any_https && asked.https => Ok(Destination::Allowed(asked.id())),
+            _ if self.foreign == ForeignOrigin::SendWithout => Ok(Destination::Elsewhere),
+            Some(_) => Err(OriginError(Fault::PlainHttp(asked.to_string()))),
+            None if self.any_https => Err(OriginError(Fault::PlainHttp(asked.to_string()))),
+            None => Err(OriginError(Fault::Foreign(asked.to_string()))),
+        }
+    }
+
+    fn check_fixed(&self, headers: &HeaderMap) -> Result<Destination, OriginError> {
+        let fixed = self
+            .fixed
+            .and_then(|at| Some((at, self.listed.get(at)?)))
+            .ok_or(OriginError(Fault::NoAuthority))?;
+        let (at, origin) = fixed;
+        let asked = Asked::from(origin);
+        if headers
+            .get(HOST)
+            .is_some_and(|host| !asked.is_named_by(host.as_bytes()))
+        {
+            return Err(OriginError(Fault::Host(asked.to_string())));
+        }
+        if !(asked.https || self.plain_http || is_loopback(asked.host)) {
+            return Err(OriginError(Fault::PlainHttp(asked.to_string())));
+        }
+        Ok(Destination::Allowed(OriginId(at as u64)))
+    }
+
+    /// The name of the origin of this URI, for events and errors.
+    pub(super) fn name(&self, uri: &Uri) -> String {
+        Asked::of(uri)
+            .or_else(|| Some(Asked::from(self.listed.get(self.fixed?)?)))
+            .map_or_else(|| "?".to_owned(), |asked| asked.to_string())
+    }
+}
+
+impl Origin {
+    fn parse(text: &str) -> Result<Self, OriginError> {
+        let fault = || OriginError(Fault::NotAnOrigin(text.escape_debug().to_string()));
+        let uri: Uri = text.parse().map_err(|_| fault())?;
+        let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
+        let plain = uri
+            .authority()
+            .is_some_and(|authority| !authority.as_str().contains('@'));
+        match Asked::of(&uri) {
+            Some(asked) if bare && plain && !text.contains('#') => Ok(Self {
+                https: asked.https,
+                host: asked.host.to_ascii_lowercase(),
+                port: asked.port,
+            }),
+            _ => Err(fault()),
+        }
+    }
+}
+
+/// The origin of a request, borrowed from its URI.
+struct Asked<'a> {
+    https: bool,
+    host: &'a str,
+    port: u16,
+}
+
+impl<'a> Asked<'a> {
+    fn of(uri: &'a Uri) -> Option<Self> {
+        let https = match uri.scheme()? {
+            scheme if *scheme == Scheme::HTTPS => true,
+            scheme if *scheme == Scheme::HTTP => false,
+            _ => return None,
+        };
+        let host = uri.host().filter(|host| !host.is_empty())?;
+        // A port that isn't a number is nobody's port.
+        let port = match uri.authority()?.port() {
+            None => default_port(https),
+            Some(port) => port.as_str().parse().ok()?,
+        };
+        Some(Self { https, host, port })
+    }
+
+    fn is(&self, origin: &Origin) -> bool {
+        self.https == origin.https
+            && self.port == origin.port
+            && self.host.eq_ignore_ascii_case(&origin.host)
+    }
+
+    /// Whether a `Host` header means this origin (RFC 9110 section 7.2).
+    fn is_named_by(&self, header: &[u8]) -> bool {
+        let host = self.host.as_bytes();
+        let Some((name, rest)) = header.split_at_checked(host.len()) else {
+            return false;
+        };
+        let port = match rest {
+            [] => Some(default_port(self.https)),
+            [b':', digits @ ..] => std::str::from_utf8(digits)
+                .ok()
+                .and_then(|digits| digits.parse().ok()),
+            _ => None,
+        };
+        name.eq_ignore_ascii_case(host) && port == Some(self.port)
+    }
+
+    /// A number for an origin that isn't on a list.
+    fn id(&self) -> OriginId {
+        let mut hasher = DefaultHasher::new();
+        for byte in self.host.bytes() {
+            byte.to_ascii_lowercase().hash(&mut hasher);
+        }
+        self.port.hash(&mut hasher);
+        OriginId(hasher.finish())
+    }
+}
+
+impl<'a> From<&'a Origin> for Asked<'a> {
+    fn from(origin: &'a Origin) -> Self {
+        Self {
+            https: origin.https,
+            host: &origin.host,
+            port: origin.port,
+        }
+    }
+}
+
+impl fmt::Display for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.https { "https" } else { "http" };
+        write!(f, "{scheme}://{}", self.host)?;
+        if self.port != default_port(self.https) {
+            write!(f, ":{}", self.port)?;
+        }
+        Ok(())
+    }
+}
+
+fn default_port(https: bool) -> u16 {
+    if https { 443 } else { 80 }
+}
+
+/// Whether traffic for this host stays on the machine.
+fn is_loopback(host: &str) -> bool {
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    bare.eq_ignore_ascii_case("localhost")
+        || bare
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+/// A token may not go there, or a text is no origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginError(Fault);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Fault {
+    NoOrigin,
+    NotAnOrigin(String),
+    Foreign(String),
+    PlainHttp(String),
+    NoAuthority,
+    Host(String),
+}
+
+impl fmt::Display for OriginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Fault::NoOrigin => f.write_str(
+                "no origin is allowed to get the token: name at least one, such as https://api.example",
+            ),
+            Fault::NotAnOrigin(text) => write!(
+                f,
+                "\"{text}\" is not an origin: write scheme, host and port only, such as https://api.example:8443"
+            ),
+            Fault::Foreign(origin) => write!(
+                f,
+                "the token may not go to {origin}, nothing was sent: add it to `AllowedOrigins`, or choose `ForeignOrigin::SendWithout`"
+            ),
+            Fault::PlainHttp(origin) => write!(
+                f,
+                "the token may not go to {origin} in the clear, nothing was sent: use https, or `AllowedOrigins::allow_plain_http`"
+            ),
+            Fault::NoAuthority => f.write_str(
+                "the request's URI names no host, nothing was sent: say where it goes with `AllowedOrigins::without_authority`",
+            ),
+            Fault::Host(origin) => write!(
+                f,
+                "the request is for {origin} but its Host header names another, nothing was sent: remove the header"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for OriginError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(origins: &AllowedOrigins, uri: &str, host: Option<&str>) -> Result<bool, String> {
+        let mut headers = HeaderMap::new();
+        if let Some(host) = host {
+            headers.insert(HOST, host.parse().unwrap());
+        }
+        match origins.check(&uri.parse().unwrap(), &headers) {
+            Ok(destination) => Ok(destination != Destination::Elsewhere),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn a_token_goes_to_the_origins_on_the_list_only() {
+        let origins =
+            AllowedOrigins::new(["https://API.example/", "https://b.example:8443"]).unwrap();
+        for fine in [
+            "https://api.example/orders?x=1",
+            "https://api.example:443/",
+            "HTTPS://Api.Example/",
+            "https://b.example:8443/",
+        ] {
+            assert_eq!(check(&origins, fine, None), Ok(true), "{fine}");
+        }
+        for foreign in [
+            "https://api.example:444/",
+            "http://api.example/",
+            "https://b.example/",
+            "https://api.example.evil/",
+            "https://evil/api.example",
+            "https://api.example@evil/",
+            "ftp://api.example/",
+            "/orders",
+        ] {
+            assert!(check(&origins, foreign, None).is_err(), "{foreign}");
+        }
+        let without = origins.foreign(ForeignOrigin::SendWithout);
+        assert_eq!(check(&without, "https://evil/", None), Ok(false));
+        // Where it goes is unknown, so it can't be said that it goes elsewhere.
+        assert!(check(&without, "/orders", None).is_err());
+    }
+
+    #[test]
+    fn plain_http_needs_a_loopback_host_or_a_word() {
+        let origins = AllowedOrigins::new([
+            "http://127.0.0.1:8080",
+            "http://[::1]:8080",
+            "http://localhost",
+            "http://api.example",
+        ])
+        .unwrap();
+        for fine in [
+            "http://127.0.0.1:8080/",
+            "http://[::1]:8080/",
+            "http://localhost/",
+        ] {
+            assert_eq!(check(&origins, fine, None), Ok(true), "{fine}");
+        }
+        let refused = check(&origins, "http://api.example/", None).unwrap_err();
+        assert!(refused.contains("allow_plain_http"), "{refused}");
+        let origins = origins.allow_plain_http();
+        assert_eq!(check(&origins, "http://api.example/", None), Ok(true));
+
+        let any = AllowedOrigins::any_https();
+        assert_eq!(check(&any, "https://whoever.example/", None), Ok(true));
+        assert!(check(&any, "http://whoever.example/", None).is_err());
+    }
+
+    #[test]
+    fn a_host_header_must_mean_the_same_origin() {
+        let origins = AllowedOrigins::new(["https://api.example"]).unwrap();
+        let uri = "https://api.example/";
+        for fine in ["api.example", "API.example:443"] {
+            assert_eq!(check(&origins, uri, Some(fine)), Ok(true), "{fine}");
+        }
+        for odd in [
+            "evil",
+            "api.example:444",
+            "api.example.evil",
+            "api.exampl",
+            "",
+            "api.example:",
+        ] {
+            assert!(check(&origins, uri, Some(odd)).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_uri_without_a_host_needs_a_fixed_origin() {
+        let origins = AllowedOrigins::new(["https://api.example"]).unwrap();
+        let refused = check(&origins, "/orders", None).unwrap_err();
+        assert!(refused.contains("without_authority"), "{refused}");
+        let origins = origins.without_authority("https://grpc.example").unwrap();
+        assert_eq!(check(&origins, "/orders", None), Ok(true));
+        assert_eq!(check(&origins, "/orders", Some("grpc.example")), Ok(true));
+        assert!(check(&origins, "/orders", Some("api.example")).is_err());
+        assert_eq!(
+            origins.name(&"/orders".parse().unwrap()),
+            "https://grpc.example"
+        );
+    }
+
+    #[test]
+    fn a_text_that_is_no_origin_is_refused() {
+        for odd in [
+            "",
+            "api.example",
+            "https://",
+            "https://api.example/path",
+            "https://api.example?x",
+            "https://user@api.example",
+            "https://api.example#x",
+            "https://api.example:99999",
+            "ftp://api.example",
+            "https://api example",
+        ] {
+            assert!(AllowedOrigins::new([odd]).is_err(), "{odd}");
+        }
+        assert!(AllowedOrigins::new(Vec::<String>::new()).is_err());
+    }
+}

@@ -1,0 +1,3 @@
+//! Whole paths over real connections.
+
+mod body;
