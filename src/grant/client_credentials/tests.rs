@@ -19,11 +19,13 @@ const URL: &str = "https://as.example/token?tenant=a";
 const TOKEN: &str = "{\"access_token\":\"t0ken\",\"token_type\":\"Bearer\",\"expires_in\":3600}";
 const SECRET: &str = "correct horse/battery~staple+correct";
 
+type Answer = dyn Fn(&Request<Bytes>) -> Response<Bytes> + Send + Sync;
+
 /// Remembers each request and answers what `answer` makes of it.
 #[derive(Clone)]
 struct RecordingTransport {
     requests: Arc<Mutex<Vec<Request<Bytes>>>>,
-    answer: Arc<dyn Fn(&Request<Bytes>) -> Response<Bytes> + Send + Sync>,
+    answer: Arc<Answer>,
 }
 
 impl RecordingTransport {
