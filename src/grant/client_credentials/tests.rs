@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::*;
 use crate::{
     BoxError, ErrorKind, ManualClock,
-    client_auth::{ClientSecretBasic, PrivateKeyJwt, TlsClientAuth},
+    client_auth::{ClientAuth, ClientSecretBasic, PrivateKeyJwt, TlsClientAuth},
     jose::{Algorithm, Signer, SigningKeyInfo},
     transport::TokenTransport,
 };
@@ -534,7 +534,7 @@ fn each_wrong_setting_is_named() {
 #[cfg(feature = "hyper")]
 mod tls {
     use super::*;
-    use crate::tls::TrustAnchors;
+    use crate::{keystore::ClientIdentity, tls::TrustAnchors};
 
     macro_rules! key {
         ($name:literal) => {
