@@ -3,6 +3,8 @@
 //!
 //! `cargo run --example quickstart` prints a timeline, and fails if anything is not as told.
 
+#![allow(clippy::print_stdout, reason = "it prints a timeline")]
+
 use std::{
     error::Error,
     time::{Duration, UNIX_EPOCH},

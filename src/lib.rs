@@ -33,6 +33,7 @@
 //! | `jwt` | yes | the signer for `private_key_jwt` with a key of your own: aws-lc-rs |
 //! | `tracing` | yes | events go to the `tracing` crate |
 //! | `platform-roots` | no | the operating system's certificate authorities vouch for the authorization server |
+//! | `tower-http` | no | a 401 that `FollowRedirect` brings from another origin is no rejection |
 //! | `testing` | no | embedded servers for tests |
 //!
 //! Turning one on changes nothing that worked before. Without `hyper`, give
