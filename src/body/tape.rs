@@ -21,7 +21,7 @@ pub(super) struct Tape {
     /// How many of `frames` have been played.
     played: usize,
     octets: usize,
-    /// 0: nothing is recorded.
+    /// 0: nothing is recorded, as it never is after a gap.
     limit: usize,
     /// Whether all that was ever read of the body is here.
     whole: bool,
@@ -86,18 +86,17 @@ impl Tape {
             self.frames.len(),
             "the body is read after the tape"
         );
-        if !self.whole {
-            return;
+        if self.limit == 0 {
+            return self.erase();
         }
         let kept = match (frame.data_ref(), frame.trailers_ref()) {
-            (Some(data), _) if data.is_empty() => return,
             (Some(data), _) => Kept::Data(data.clone()),
             (None, Some(trailers)) => Kept::Trailers(trailers.clone()),
             // A kind of frame that is yet to be invented.
             (None, None) => return self.erase(),
         };
         let octets = self.octets.saturating_add(kept.octets());
-        if self.limit == 0 || octets > self.limit {
+        if octets > self.limit {
             return self.erase();
         }
         self.octets = octets;
