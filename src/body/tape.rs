@@ -13,7 +13,6 @@ const SMALL: usize = 512;
 ///
 /// It records while someone may want to send the body again, up to a limit of octets. A recording
 /// with a gap is worth nothing: then all of it goes.
-#[derive(Debug)]
 pub(super) struct Tape {
     frames: VecDeque<Kept>,
     /// Small data frames, which follow `frames` and have been played.
@@ -27,7 +26,7 @@ pub(super) struct Tape {
     whole: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Kept {
     Data(Bytes),
     Trailers(HeaderMap),

@@ -87,7 +87,7 @@ impl Body for Fed {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.size.clone()
+        self.size
     }
 }
 

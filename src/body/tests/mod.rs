@@ -379,6 +379,39 @@ fn a_body_that_panicked_is_not_sent_again() {
     assert!(matches!(first.poll(), Polled::Error(_)));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn sends_on_several_threads_are_whole_or_broken_and_never_hang() {
+    for round in 0..300 {
+        let frames = 20;
+        let (gate, body) = source((0..frames).map(|_| data("data")));
+        let whole = "data".repeat(frames);
+        let (body, spare) = body.arm(LIMIT);
+        let first = tokio::spawn(body.collect());
+        let feed = tokio::spawn(async move {
+            for _ in 0..frames {
+                gate.open(1);
+                tokio::task::yield_now().await;
+            }
+        });
+        for _ in 0..round % 10 {
+            tokio::task::yield_now().await;
+        }
+        assert!(spare.claim());
+        let taken = round % 3 > 0;
+        if taken {
+            let second = spare.take().unwrap().collect().await.unwrap();
+            assert_eq!(second.to_bytes(), whole);
+        } else {
+            spare.release();
+        }
+        match first.await.unwrap() {
+            Ok(first) => assert_eq!(first.to_bytes(), whole),
+            Err(error) => assert!(taken, "{error}"),
+        }
+        feed.await.unwrap();
+    }
+}
+
 // ===== the limit and the life of the buffer =====
 
 #[test]
