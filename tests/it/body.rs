@@ -30,18 +30,18 @@ enum Version {
 const VERSIONS: [Version; 2] = [Version::Http1, Version::Http2];
 
 /// A body of no known length, fed by the test, that counts what is read of it.
-struct Fed {
+pub(crate) struct Fed {
     frames: mpsc::UnboundedReceiver<Frame<Bytes>>,
     read: Arc<AtomicUsize>,
 }
 
 /// The test's end of a `Fed`: dropped, it ends the body.
-struct Feed {
+pub(crate) struct Feed {
     frames: mpsc::UnboundedSender<Frame<Bytes>>,
     read: Arc<AtomicUsize>,
 }
 
-fn fed() -> (Feed, Fed) {
+pub(crate) fn fed() -> (Feed, Fed) {
     let (sender, frames) = mpsc::unbounded_channel();
     let read = Arc::<AtomicUsize>::default();
     let feed = Feed {
@@ -52,11 +52,11 @@ fn fed() -> (Feed, Fed) {
 }
 
 impl Feed {
-    fn data(&self, data: &'static str) {
+    pub(crate) fn data(&self, data: &'static str) {
         self.frames.send(Frame::data(Bytes::from(data))).unwrap();
     }
 
-    fn trailers(&self, trailers: HeaderMap) {
+    pub(crate) fn trailers(&self, trailers: HeaderMap) {
         self.frames.send(Frame::trailers(trailers)).unwrap();
     }
 
