@@ -16,7 +16,7 @@ use super::{Api, By, Version, World, client};
 use crate::body::{Fed, Feed, fed};
 
 /// More than fits into a connection that nobody reads from.
-const REFUSAL: [u8; 512 * 1024] = [b'n'; 512 * 1024];
+static REFUSAL: [u8; 512 * 1024] = [b'n'; 512 * 1024];
 
 /// A world whose refusals are long and stop half-way, and a client that sends streams.
 struct Scene {
