@@ -3,6 +3,8 @@
 //!
 //! `cargo run --example quickstart` prints a timeline, and fails if anything is not as told.
 
+#![allow(clippy::print_stdout, reason = "it prints a timeline")]
+
 use std::{
     error::Error,
     time::{Duration, UNIX_EPOCH},
@@ -112,13 +114,22 @@ impl Story {
             keystore.key_pem().as_bytes(),
         )?;
         let server = FakeAuthorizationServer::builder(&pki)
-            .client(Client::tls_client_auth("orders-mtls", keystore.certificate_pem())?)
-            .client(Client::private_key_jwt("orders-jwt", keystore.public_key_pem())?)
+            .client(Client::tls_client_auth(
+                "orders-mtls",
+                keystore.certificate_pem(),
+            )?)
+            .client(Client::private_key_jwt(
+                "orders-jwt",
+                keystore.public_key_pem(),
+            )?)
             .clock(clock.clone())
             .start()
             .await?;
         server.set_token_lifetime(Some(Duration::from_secs(3600)));
-        let resource = FakeResource::builder(&pki).trusting(&server).start().await?;
+        let resource = FakeResource::builder(&pki)
+            .trusting(&server)
+            .start()
+            .await?;
         println!("   time  token requests  calls");
         Ok(Self {
             began,

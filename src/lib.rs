@@ -1,4 +1,43 @@
-//! OAuth 2.0 for machine-to-machine calls, as one tower layer.
+//! OAuth 2.0 for calls from machine to machine, as one tower layer: a token without a client secret,
+//! shared by all calls, renewed before it expires, and replaced when the server has forgotten it.
+//!
+//! - [`OAuthLayer`] wraps any tower service over [`http::Request`] and is the paved road.
+//! - [`grant::ClientCredentials`] gets tokens, authenticated by one of [`client_auth`];
+//!   [`grant::source_fn`] makes a source of anything else.
+//! - [`TokenHandle`] is the token itself, for clients that no layer can be put around, and for
+//!   health pages.
+//! - [`service`] has the parts of the layer, to be put together by hand.
+//! - [`testing`](https://docs.rs/tower-oauth/latest/tower_oauth/testing/) has an authorization
+//!   server and a resource for tests.
+//!
+//! # How a token lives
+//!
+//! The first call that needs a token starts a fetch, and all that come meanwhile wait for its
+//! outcome. The fetch runs in a task of its own. From then on calls take the token from a snapshot
+//! without a lock, and a background task renews it: a minute before it expires (a quarter of the
+//! lifetime for short ones), with jitter. While a renewal fails, the token is used to its real end;
+//! after that calls fail at once with the last error, and say when the next attempt is made.
+//!
+//! A response that refuses the token (a 401 without another reason, or `invalid_token` at 400, 401
+//! or 403, or `grpc-status: 16`) starts one fetch for all who were refused, and each is sent once
+//! more. If no newer token can be had, or the request's body can't be sent again, or it is refused
+//! again, the caller gets the resource's response with [`service::Rejected`] in its extensions. An
+//! origin that refuses new tokens again and again starts fewer and fewer fetches: a second apart,
+//! doubling to five minutes.
+//!
+//! # Features
+//!
+//! | feature | default | what it brings |
+//! | --- | --- | --- |
+//! | `hyper` | yes | the transport to the authorization server: hyper-util, hyper-rustls, rustls with aws-lc-rs |
+//! | `jwt` | yes | the signer for `private_key_jwt` with a key of your own: aws-lc-rs |
+//! | `tracing` | yes | events go to the `tracing` crate |
+//! | `platform-roots` | no | the operating system's certificate authorities vouch for the authorization server |
+//! | `tower-http` | no | a 401 that `FollowRedirect` brings from another origin is no rejection |
+//! | `testing` | no | embedded servers for tests |
+//!
+//! Turning one on changes nothing that worked before. Without `hyper`, give
+//! [`transport::HttpClient::service`] a tower service; without `jwt`, implement [`jose::Signer`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // What only one feature uses would otherwise be reported as dead in a build without it.
 #![cfg_attr(not(all(feature = "hyper", feature = "jwt")), allow(dead_code))]
@@ -29,5 +68,12 @@ pub mod transport;
 pub use self::{
     clock::{Clock, ManualClock},
     error::{BoxError, ErrorKind, TokenError},
+    refresh::TokenHandle,
     secret::SecretString,
+    service::{Error, OAuth, OAuthLayer},
 };
+
+/// The README's program compiles.
+#[cfg(all(doctest, feature = "hyper", feature = "jwt"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

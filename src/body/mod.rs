@@ -18,7 +18,11 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
 //! // Any body; a stream more likely than this.
-//! let body = ReplayBody::new(Full::from("order"));
+<<<<<<< HEAD
+//! let body = ReplayBody::new(Full::<bytes::Bytes>::from("order"));
+=======
+//! let body = ReplayBody::new(Full::new("order".as_bytes()));
+>>>>>>> body
 //! let (mut first, spare) = body.arm(64 * 1024);
 //! first.frame().await.unwrap().unwrap();
 //!

@@ -1,14 +1,14 @@
+mod builder;
+
 use std::{fmt, sync::Arc, time::Duration};
 
-#[cfg(feature = "hyper")]
-use crate::tls::TrustAnchors;
+pub use self::builder::ClientCredentialsBuilder;
 use crate::{
-    client_auth::{AuthContext, ClientAuth, DynClientAuth},
+    client_auth::{AuthContext, DynClientAuth},
     clock::Clock,
     error::TokenError,
     grant::{BuildError, Fetched, TokenSource},
-    keystore::ClientIdentity,
-    protocol::{Endpoint, InvalidScope, Received, Scope, TokenRequest},
+    protocol::{Endpoint, Received, Scope, TokenRequest},
     secret::SecretString,
     token::{AccessToken, Cause},
     transport::{HttpClient, TransportLimits},
@@ -22,7 +22,7 @@ use crate::{
 /// # Example
 ///
 /// ```no_run
-/// # #[cfg(feature = "jwt")] {
+/// # #[cfg(all(feature = "hyper", feature = "jwt"))] {
 /// use tower_oauth::{
 ///     client_auth::PrivateKeyJwt, grant::ClientCredentials, jose::LocalSigner,
 ///     keystore::ClientIdentity, tls::TrustAnchors,
@@ -63,20 +63,7 @@ struct Parameters {
 impl ClientCredentials {
     /// Begins with the address of the token endpoint.
     pub fn builder(token_endpoint: impl Into<String>) -> ClientCredentialsBuilder {
-        ClientCredentialsBuilder {
-            token_endpoint: token_endpoint.into(),
-            allow_plain_http: false,
-            client_id: String::new(),
-            auth: None,
-            parameters: Parameters::default(),
-            invalid_scope: None,
-            http_client: None,
-            #[cfg(feature = "hyper")]
-            trust: None,
-            identity: None,
-            limits: TransportLimits::new(),
-            clock: Clock::system(),
-        }
+        ClientCredentialsBuilder::new(token_endpoint.into())
     }
 
     async fn request(&self) -> Result<TokenRequest, TokenError> {
@@ -163,216 +150,6 @@ impl fmt::Debug for ClientCredentials {
             .field("token_endpoint", &self.endpoint.origin())
             .field("client_id", &self.client_id)
             .field("auth", &self.auth.method())
-            .field("scope", &self.parameters.scope.to_string())
-            .finish_non_exhaustive()
-    }
-}
-
-// ===== impl ClientCredentialsBuilder =====
-
-/// Builds [`ClientCredentials`].
-#[must_use]
-pub struct ClientCredentialsBuilder {
-    token_endpoint: String,
-    allow_plain_http: bool,
-    client_id: String,
-    auth: Option<Arc<dyn DynClientAuth>>,
-    parameters: Parameters,
-    invalid_scope: Option<InvalidScope>,
-    http_client: Option<HttpClient>,
-    #[cfg(feature = "hyper")]
-    trust: Option<TrustAnchors>,
-    identity: Option<ClientIdentity>,
-    limits: TransportLimits,
-    clock: Clock,
-}
-
-impl ClientCredentialsBuilder {
-    /// Accepts a token endpoint without TLS if it is on this machine: for tests and sidecars.
-    /// Default: https only.
-    pub fn allow_plain_http(mut self) -> Self {
-        self.allow_plain_http = true;
-        self
-    }
-
-    /// Who the client is. To be set.
-    pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
-        self.client_id = client_id.into();
-        self
-    }
-
-    /// How the client proves it. To be set.
-    pub fn auth(mut self, auth: impl ClientAuth) -> Self {
-        self.auth = Some(Arc::new(auth));
-        self
-    }
-
-    /// Asks for these scopes, with spaces between them, and those of earlier calls (RFC 6749
-    /// section 3.3). Default: none, and the server falls back to its own default.
-    pub fn scope(mut self, scope: impl AsRef<str>) -> Self {
-        match scope.as_ref().parse() {
-            Ok(scope) => self.parameters.scope = self.parameters.scope.union(scope),
-            Err(invalid) => self.invalid_scope = Some(invalid),
-        }
-        self
-    }
-
-    /// Asks for a token for this resource; may be called several times (RFC 8707 section 2).
-    /// Default: none.
-    pub fn resource(mut self, resource: impl Into<String>) -> Self {
-        self.parameters.resources.push(resource.into());
-        self
-    }
-
-    /// Asks for a token for this audience, which some servers want in place of a resource; may be
-    /// called several times. Default: none.
-    pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        self.parameters.audiences.push(audience.into());
-        self
-    }
-
-    /// Sends another parameter, which this server wants. It may be a secret: it is never
-    /// formatted, and cut out of what the server says. Default: none.
-    pub fn extra_parameter(
-        mut self,
-        name: impl Into<String>,
-        value: impl Into<SecretString>,
-    ) -> Self {
-        self.parameters.extra.push((name.into(), value.into()));
-        self
-    }
-
-    /// Trusts these authorities and no others to vouch for the authorization server. Default: what
-    /// the operating system trusts with the feature `platform-roots`, else to be set.
-    #[cfg(feature = "hyper")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "hyper")))]
-    pub fn trust(mut self, trust: TrustAnchors) -> Self {
-        self.trust = Some(trust);
-        self
-    }
-
-    /// Shows this certificate to the authorization server, whatever the method of client
-    /// authentication, so that tokens can be bound to it (RFC 8705 section 3). Default: that of
-    /// the method, if it has one.
-    pub fn identity(mut self, identity: ClientIdentity) -> Self {
-        self.identity = Some(identity);
-        self
-    }
-
-    /// Sends requests through this client, with its TLS settings. Default: hyper (feature `hyper`).
-    pub fn http_client(mut self, client: HttpClient) -> Self {
-        self.http_client = Some(client);
-        self
-    }
-
-    /// What a token request may cost. Default: [`TransportLimits::new`].
-    pub fn limits(mut self, limits: TransportLimits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// Where the time is read. Default: [`Clock::system`].
-    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
-        self.clock = clock.into();
-        self
-    }
-
-    /// Checks all settings. Needs neither network nor runtime.
-    ///
-    /// # Errors
-    ///
-    /// A [`BuildError`] names the setting and the cure.
-    pub fn build(mut self) -> Result<ClientCredentials, BuildError> {
-        let endpoint = if self.allow_plain_http {
-            Endpoint::allow_plain_http(&self.token_endpoint)
-        } else {
-            Endpoint::new(&self.token_endpoint)
-        };
-        let endpoint = endpoint.map_err(|source| BuildError::Endpoint { source })?;
-        if self.client_id.is_empty() {
-            return Err(BuildError::MissingClientId);
-        }
-        let auth = self.auth.take().ok_or(BuildError::MissingClientAuth)?;
-        auth.validate()
-            .map_err(|source| BuildError::ClientAuth { source })?;
-        if let Some(source) = self.invalid_scope {
-            return Err(BuildError::Scope { source });
-        }
-        self.parameters.check()?;
-        let client = self.client(&endpoint, auth.identity())?;
-        Ok(ClientCredentials {
-            endpoint,
-            client_id: self.client_id,
-            auth,
-            parameters: self.parameters,
-            client,
-            limits: self.limits,
-            clock: self.clock,
-        })
-    }
-
-    /// The client that shows the certificate asked for.
-    fn client(
-        &mut self,
-        endpoint: &Endpoint,
-        of_auth: Option<&ClientIdentity>,
-    ) -> Result<HttpClient, BuildError> {
-        let number = |identity: Option<&ClientIdentity>| identity.map(ClientIdentity::number);
-        let identity = match (self.identity.take(), of_auth) {
-            (Some(own), Some(of_auth)) if own.number() != of_auth.number() => {
-                return Err(BuildError::TwoIdentities);
-            }
-            (own, of_auth) => own.or_else(|| of_auth.cloned()),
-        };
-        if identity.is_some() && endpoint.is_plain_http() {
-            return Err(BuildError::IdentityWithoutTls);
-        }
-        let Some(client) = self.http_client.take() else {
-            return self.own_client(endpoint, identity);
-        };
-        #[cfg(feature = "hyper")]
-        if self.trust.is_some() {
-            return Err(BuildError::TlsOfHttpClient { setting: "trust" });
-        }
-        let shown = client.identity().map(|identity| &**identity);
-        if identity.is_some() && number(identity.as_ref()) != number(shown) {
-            return Err(BuildError::TlsOfHttpClient {
-                setting: "identity",
-            });
-        }
-        Ok(client)
-    }
-
-    #[cfg(feature = "hyper")]
-    fn own_client(
-        &mut self,
-        endpoint: &Endpoint,
-        identity: Option<ClientIdentity>,
-    ) -> Result<HttpClient, BuildError> {
-        if endpoint.is_plain_http() {
-            return Ok(HttpClient::plain_http());
-        }
-        let trust = self.trust.take();
-        #[cfg(feature = "platform-roots")]
-        let trust = trust.or_else(|| Some(TrustAnchors::platform()));
-        let trust = trust.ok_or(BuildError::MissingTrust)?;
-        HttpClient::hyper(trust, identity).map_err(|source| BuildError::Tls { source })
-    }
-
-    #[cfg(not(feature = "hyper"))]
-    fn own_client(
-        &mut self,
-        _: &Endpoint,
-        _: Option<ClientIdentity>,
-    ) -> Result<HttpClient, BuildError> {
-        Err(BuildError::MissingHttpClient)
-    }
-}
-
-impl fmt::Debug for ClientCredentialsBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientCredentialsBuilder")
-            .field("client_id", &self.client_id)
             .field("scope", &self.parameters.scope.to_string())
             .finish_non_exhaustive()
     }

@@ -1,4 +1,4 @@
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use super::Algorithm;
 use crate::error::BoxError;
@@ -52,6 +52,23 @@ pub trait Signer: Send + Sync + 'static {
     fn sign(&self, input: &[u8]) -> impl Future<Output = Result<Vec<u8>, BoxError>> + Send;
 }
 
+/// One signer for several clients.
+impl<T: Signer> Signer for Arc<T> {
+    fn algorithm(&self) -> Algorithm {
+        T::algorithm(self)
+    }
+
+    fn key(&self) -> &SigningKeyInfo {
+        T::key(self)
+    }
+
+    fn sign(&self, input: &[u8]) -> impl Future<Output = Result<Vec<u8>, BoxError>> + Send {
+        T::sign(self, input)
+    }
+}
+
+// ===== SigningKeyInfo =====
+
 /// How a server finds the public key of a [`Signer`]: members of the JWS header.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -92,6 +109,8 @@ impl SigningKeyInfo {
         self
     }
 }
+
+// ===== DynSigner =====
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

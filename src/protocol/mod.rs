@@ -13,10 +13,7 @@ mod request;
 mod retry_after;
 mod scope;
 
-pub(crate) use self::{
-    answer::{Received, TokenAnswer},
-    request::form_encode,
-};
+pub(crate) use self::{answer::Received, request::form_encode};
 pub use self::{
     endpoint::{Endpoint, InvalidEndpoint},
     request::TokenRequest,

@@ -49,6 +49,19 @@ impl HttpClient {
     ///
     /// The service must not follow redirects, must check the server's certificate, and should not
     /// log bodies or `Authorization` headers: they hold credentials.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use http::{Request, Response};
+    /// use http_body_util::Full;
+    /// use tower_oauth::{BoxError, transport::HttpClient};
+    ///
+    /// # async fn exchange(_: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, BoxError> {
+    /// #     Err("nobody there".into())
+    /// # }
+    /// let client = HttpClient::service(tower::service_fn(exchange));
+    /// # let _ = client;
+    /// ```
     pub fn service<S, B>(service: S) -> Self
     where
         S: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync + 'static,

@@ -322,3 +322,26 @@ async fn a_down_authorization_server_does_not_take_a_valid_token_away() {
     sleep(Duration::from_secs(31)).await;
     api.ready().await.unwrap().call(request()).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+#[cfg(feature = "tower-http")]
+async fn a_401_from_where_a_redirect_led_is_no_rejection() {
+    let world = World::new();
+    let resource = world.clone();
+    let follow = tower_http::follow_redirect::FollowRedirectLayer::new();
+    let api = layer(&world).layer(follow.layer(service_fn(move |request: Request<Body>| {
+        let mut response = resource.answer(&request);
+        if request.uri().host() == Some("api.example") {
+            *response.status_mut() = StatusCode::SEE_OTHER;
+            let elsewhere = "https://elsewhere.example/".parse().unwrap();
+            response.headers_mut().insert("location", elsewhere);
+        } else {
+            assert!(!request.headers().contains_key("authorization"));
+        }
+        async move { Ok::<_, Infallible>(response) }
+    })));
+    let response = api.clone().oneshot(request()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    assert!(response.extensions().get::<Rejected>().is_none());
+    assert_eq!((world.fetches(), world.calls()), (1, 2));
+}

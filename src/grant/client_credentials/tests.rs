@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::*;
 use crate::{
     BoxError, ErrorKind, ManualClock,
-    client_auth::{ClientSecretBasic, PrivateKeyJwt, TlsClientAuth},
+    client_auth::{ClientAuth, ClientSecretBasic, PrivateKeyJwt, TlsClientAuth},
     jose::{Algorithm, Signer, SigningKeyInfo},
     transport::TokenTransport,
 };
@@ -19,11 +19,13 @@ const URL: &str = "https://as.example/token?tenant=a";
 const TOKEN: &str = "{\"access_token\":\"t0ken\",\"token_type\":\"Bearer\",\"expires_in\":3600}";
 const SECRET: &str = "correct horse/battery~staple+correct";
 
+type Answer = dyn Fn(&Request<Bytes>) -> Response<Bytes> + Send + Sync;
+
 /// Remembers each request and answers what `answer` makes of it.
 #[derive(Clone)]
 struct RecordingTransport {
     requests: Arc<Mutex<Vec<Request<Bytes>>>>,
-    answer: Arc<dyn Fn(&Request<Bytes>) -> Response<Bytes> + Send + Sync>,
+    answer: Arc<Answer>,
 }
 
 impl RecordingTransport {
@@ -532,7 +534,7 @@ fn each_wrong_setting_is_named() {
 #[cfg(feature = "hyper")]
 mod tls {
     use super::*;
-    use crate::tls::TrustAnchors;
+    use crate::{keystore::ClientIdentity, tls::TrustAnchors};
 
     macro_rules! key {
         ($name:literal) => {

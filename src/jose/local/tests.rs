@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use aws_lc_rs::{
     encoding::{AsBigEndian, EcPrivateKeyBin},
     rsa::{KeyPairComponents, PublicKeyComponents},
@@ -268,7 +270,7 @@ async fn the_header_says_what_it_is_told() {
     let chain = [&key!("p256-client.pem")[..], key!("ca.pem")].concat();
     let identity = ClientIdentity::from_pem(&chain, key!("p256-sec1.pem")).unwrap();
     let header = async |signer: LocalSigner, typ| {
-        let jws = sign_jws(&signer, typ, &()).await.unwrap();
+        let jws = sign_jws(&Arc::new(signer), typ, &()).await.unwrap();
         let (header, _) = jws.split_once('.').unwrap();
         String::from_utf8(URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap()
     };

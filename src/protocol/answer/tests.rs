@@ -320,3 +320,23 @@ fn a_code_keeps_to_its_characters() {
     };
     assert_eq!(code, "a?nb?c ?");
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_answer_is_too_odd(
+        status in 100u16..1000,
+        octets in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..64),
+        value in "[-+0-9.eE\"\\\\\\[\\]{}:, a\u{e9}]{0,24}",
+    ) {
+        let members = ["access_token", "token_type", "expires_in", "scope", "error", "error_uri"];
+        let bodies = members.map(|name| format!("{{\"{name}\":{value}}}").into_bytes());
+        for body in bodies.into_iter().chain([octets.clone(), value.into_bytes()]) {
+            let headers = HeaderMap::from_iter(
+                HeaderValue::from_bytes(&octets).ok().map(|value| (LOCATION, value)),
+            );
+            if let Err(refusal) = read(status, &headers, &body, &[&octets]) {
+                let _ = TokenError::from(refusal).to_string();
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Request, Response, header::AUTHORIZATION};
+use http::{Request, Response, Uri, header::AUTHORIZATION};
 use tower::Service;
 
 use super::future::{AttachFuture, Parked};
@@ -47,8 +47,8 @@ pub(in crate::service) struct Ticket {
 /// What a response is judged by.
 pub(super) struct Judged {
     pub(super) sent: Sent,
-    /// The name of the origin is only needed if the token is refused.
-    pub(super) uri: http::Uri,
+    /// Where the request went, if the list of origins doesn't tell.
+    pub(super) unlisted: Option<Uri>,
     pub(super) policy: bool,
     pub(super) settings: Arc<Settings>,
 }
@@ -246,7 +246,7 @@ impl Passage {
                 again: self.again,
                 credential,
             },
-            uri: request.uri().clone(),
+            unlisted: settings.origins.unlisted(request.uri()),
             policy: self.policy,
             settings: Arc::clone(settings),
         };

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tower::service_fn;
 
 use super::*;
+use crate::Clock;
 
 const CHUNK: usize = 64 * 1024;
 
@@ -120,7 +121,9 @@ async fn a_server_that_never_answers_is_given_up_at_the_deadline() {
     let client = HttpClient::service(service_fn(|_: Request<Full<Bytes>>| {
         future::pending::<Result<Response<Full<Bytes>>, Infallible>>()
     }));
+    let clock = Clock::system();
     let error = send(&client).await.unwrap_err();
+    assert_eq!(clock.now().mono.as_secs(), 10);
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.is_temporary());
     assert!(
@@ -151,7 +154,9 @@ async fn the_deadline_covers_the_body_too() {
         tokio::time::sleep(Duration::from_secs(9)).await;
         Ok::<_, Infallible>(Response::new(Silent))
     }));
+    let clock = Clock::system();
     let error = send(&client).await.unwrap_err();
+    assert_eq!(clock.now().mono.as_secs(), 10);
     assert_eq!(error.kind(), ErrorKind::Timeout);
 }
 
