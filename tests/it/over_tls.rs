@@ -8,6 +8,7 @@ mod crowd;
 mod original;
 mod origins;
 mod outage;
+mod stream;
 
 use std::time::{Duration, UNIX_EPOCH};
 

@@ -12,8 +12,10 @@ use tower_oauth::{
     testing::{Answer, Refusal},
 };
 
-use super::{Api, By, Version, World, client};
-use crate::body::{Fed, Feed, fed};
+use super::{
+    Api, By, Version, World, client,
+    stream::{Feed, Stream, stream},
+};
 
 /// More than fits into a connection that nobody reads from.
 static REFUSAL: [u8; 512 * 1024] = [b'n'; 512 * 1024];
@@ -21,7 +23,7 @@ static REFUSAL: [u8; 512 * 1024] = [b'n'; 512 * 1024];
 /// A world whose refusals are long and stop half-way, and a client that sends streams.
 struct Scene {
     world: World,
-    api: Api<ReplayBody<Fed>>,
+    api: Api<ReplayBody<Stream>>,
 }
 
 impl Scene {
@@ -45,7 +47,7 @@ impl Scene {
 
     /// Sends a stream, of which nothing is there yet.
     fn send(&self) -> (Feed, impl Future<Output = Response<Incoming>> + use<>) {
-        let (feed, body) = fed();
+        let (feed, body) = stream();
         let request = Request::post(self.world.resource.uri("/orders"))
             .body(ReplayBody::new(body))
             .unwrap();
