@@ -18,11 +18,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
 //! // Any body; a stream more likely than this.
-<<<<<<< HEAD
-//! let body = ReplayBody::new(Full::<bytes::Bytes>::from("order"));
-=======
 //! let body = ReplayBody::new(Full::new("order".as_bytes()));
->>>>>>> body
 //! let (mut first, spare) = body.arm(64 * 1024);
 //! first.frame().await.unwrap().unwrap();
 //!
