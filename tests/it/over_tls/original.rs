@@ -84,12 +84,21 @@ async fn the_original_401_is_readable_when_the_fetch_fails() {
         world.server.rollover();
         let broken = Answer::new(StatusCode::SERVICE_UNAVAILABLE);
         world.server.answer_next(1, broken);
-        // The request is still being sent when the refusal comes. To go on sending to a server that
-        // has answered would make it cut an HTTP/1.1 connection.
+        // The request is still being sent when the refusal comes, and more of it is there before
+        // it is known that it won't be sent again.
         world.resource.refuse_early(true);
+        world.server.hold();
         let (feed, response) = scene.send();
         feed.data("an order ");
-        let cause = scene.read(response.await).await;
+        let response = tokio::spawn(response);
+        world.server.wait_until_held(1).await;
+        // An HTTP/1.1 server that has answered cuts a connection on which more comes, and what
+        // wasn't read yet of the answer with it.
+        if version == Version::Http2 {
+            feed.data("of many parts");
+        }
+        world.server.release();
+        let cause = scene.read(response.await.unwrap()).await;
         drop(feed);
         assert!(matches!(cause, RejectedCause::NoToken(_)), "{cause:?}");
         assert_eq!(world.resource.counters().refused, 1, "{version:?}");
