@@ -4,3 +4,4 @@ mod architecture;
 mod body;
 mod in_memory;
 mod kit;
+mod over_tls;
