@@ -11,6 +11,8 @@
 //! is held while a newer token is awaited.
 
 mod cooldown;
+#[cfg(test)]
+mod model;
 
 use std::{collections::VecDeque, time::Duration};
 
