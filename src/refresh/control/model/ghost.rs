@@ -163,6 +163,15 @@ impl Ghost {
         self.current_print() == Some(self.print(generation))
     }
 
+    /// The same rejection, naming the current token if these are its bytes under an old number.
+    pub(super) fn by_newest_number(&self, rejection: Rejection) -> Rejection {
+        let mut rejection = rejection;
+        if self.is_current(rejection.generation) {
+            rejection.generation = Generation(self.tokens.len() as u64);
+        }
+        rejection
+    }
+
     pub(super) fn backing_off(&self, now: Timestamp) -> bool {
         now.mono < self.backoff
     }
@@ -295,7 +304,7 @@ impl Ghost {
                 }
                 if let Some(wish) = wish {
                     self.backoff = self.backoff.max(wish);
-                    self.by_server = wish;
+                    self.by_server = self.by_server.max(wish);
                 }
                 Ok(())
             }
@@ -339,10 +348,10 @@ impl Ghost {
     }
 
     /// With nothing to lose, something new is tried although something old failed.
-    pub(super) fn noted(&mut self, now: Timestamp) {
-        if !self.has_token() && !self.closed && now.mono >= self.by_server {
+    pub(super) fn noted(&mut self) {
+        if !self.has_token() {
             self.failures = 0;
-            self.backoff = Duration::ZERO;
+            self.backoff = self.by_server;
         }
     }
 

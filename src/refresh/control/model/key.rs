@@ -42,6 +42,7 @@ pub(super) fn seen_from(control: &Control, now: Timestamp) -> Control {
     }
     if let Some(backoff) = &mut seen.backoff {
         backoff.until = left_of(backoff.until);
+        backoff.by_server = left_of(backoff.by_server);
     }
     if let Some(rotation) = &mut seen.rotation {
         rotation.until = left_of(rotation.until);
@@ -80,7 +81,7 @@ pub(super) fn deadlines(control: &Control, now: Timestamp) -> impl Iterator<Item
     });
     token
         .chain(control.booked.iter().map(|it| it.at))
-        .chain(control.backoff.iter().map(|it| it.until))
+        .chain(control.backoff.iter().flat_map(|it| [it.until, it.by_server]))
         .chain(control.rotation.iter().map(|it| it.until))
         .chain(control.eager_end.map(|end| end + DEMAND_FLOOR))
         .chain([control.cooldown.until])

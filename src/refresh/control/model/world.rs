@@ -354,12 +354,12 @@ impl<B: Block> World<B> {
             }
             Act::ChangeIdentity => {
                 self.ghost.identity_changed();
-                self.ghost.noted(self.now);
+                self.ghost.noted();
                 let start = self.block.identity_changed(self.now);
                 self.started(start, None)
             }
             Act::Force => {
-                self.ghost.noted(self.now);
+                self.ghost.noted();
                 let start = self.block.force(self.now);
                 self.started(start, None)
             }
@@ -523,7 +523,7 @@ impl<B: Block> World<B> {
 
         let may_go_on = rejection.retryable || matches!(answer, Answer::Original(_));
         ensure(may_go_on, Rule::I11, "a request goes on for a third time")?;
-        let known = |no| flies == Some(no) || starts == Some(no);
+        let known = |no| flies.or(starts).is_none_or(|it| it == no);
         // A rotation that fell due meanwhile may start although there is a back-off.
         let eager = self
             .running
@@ -625,11 +625,14 @@ impl<B: Block> World<B> {
             return Ok(());
         };
         self.ghost.may_start(cause, self.now)?;
-        let by_rejection = matches!(cause, Cause::Rejected(_));
+        let refusal = match cause {
+            Cause::Rejected(_) => refusal.map(|it| self.ghost.by_newest_number(it)),
+            _ => None,
+        };
         self.running.push(Running {
             no,
             cause,
-            refusal: refusal.filter(|_| by_rejection),
+            refusal,
             held: std::mem::take(&mut self.booking_held),
             identity: self.ghost.identity_for(cause),
         });
@@ -671,6 +674,8 @@ impl<B: Block> World<B> {
             Ending::RetryAfter => failed(Some(Duration::from_secs(2))),
         };
 
+        // The task of a flight keeps the timer from then on.
+        self.timer = true;
         let before = (
             self.block.control().generation(),
             self.block.control().schedule(),
