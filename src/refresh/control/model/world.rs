@@ -19,8 +19,11 @@ use crate::{
 
 const CALLERS: usize = 3;
 
+/// As often as one likes.
+pub(super) const ALWAYS: u8 = u8::MAX;
+
 /// How often each thing may happen, and to whom. What isn't named can't happen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Scope {
     pub(super) callers: u8,
     pub(super) origins: u8,
@@ -31,6 +34,8 @@ pub(super) struct Scope {
     /// Some requests can't be repeated.
     pub(super) unrepeatable: bool,
 
+    /// How often the time goes on.
+    pub(super) moments: u8,
     pub(super) calls: u8,
     pub(super) tokens: u8,
     pub(super) born_expired: u8,
@@ -48,6 +53,34 @@ pub(super) struct Scope {
     pub(super) rotations: u8,
     pub(super) forces: u8,
     pub(super) closes: u8,
+}
+
+impl Scope {
+    pub(super) const NOTHING: Self = Self {
+        callers: 0,
+        origins: 0,
+        warm: false,
+        lazy: false,
+        unrepeatable: false,
+        moments: 0,
+        calls: 0,
+        tokens: 0,
+        born_expired: 0,
+        same_bytes: 0,
+        old_bytes: 0,
+        failures: 0,
+        retry_afters: 0,
+        panics: 0,
+        rollovers: 0,
+        misconfigurations: 0,
+        suspends: 0,
+        lost_flights: 0,
+        lost_timers: 0,
+        cancels: 0,
+        rotations: 0,
+        forces: 0,
+        closes: 0,
+    };
 }
 
 /// How a fetch ends.
@@ -255,7 +288,7 @@ impl<B: Block> World<B> {
             }
         }
         if self.next_moment().is_some() {
-            may(1, Act::Advance);
+            may(left.moments, Act::Advance);
         }
         if self.servers.valid_from <= self.servers.minted {
             may(left.rollovers, Act::Rollover);
@@ -294,9 +327,12 @@ impl<B: Block> World<B> {
             Act::ChangeIdentity => &mut left.rotations,
             Act::Force => &mut left.forces,
             Act::Close => &mut left.closes,
-            Act::Respond { .. } | Act::Resume { .. } | Act::Tick | Act::Advance => return,
+            Act::Advance => &mut left.moments,
+            Act::Respond { .. } | Act::Resume { .. } | Act::Tick => return,
         };
-        *of -= 1;
+        if *of != ALWAYS {
+            *of -= 1;
+        }
     }
 
     /// The world after this.
@@ -830,10 +866,10 @@ impl<B: Block> World<B> {
         let control = self.block.control();
         let callers = &self.callers[..self.left.callers.into()];
         format!(
-            "{:>6.1} s  gen {}  running {:?}  booked {:?}  {callers:?}",
-            (self.now.mono.as_secs_f64() - 1_000.0),
+            "{:.1} s, token {}, flies {:?}, booked {:?}, {callers:?}",
+            self.now.mono.as_secs_f64() - 1_000.0,
             control.generation(),
-            control.flying(),
+            self.running.first().map(|it| it.cause),
             self.booked(),
         )
     }
