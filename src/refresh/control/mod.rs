@@ -627,7 +627,8 @@ impl Control {
         }
         let failures = self.backoff.as_ref().map_or(0, |it| it.failures);
         let failures = failures.saturating_add(1);
-        self.back_off(after(failures), wish.unwrap_or_default()).failures = failures;
+        self.back_off(after(failures), wish.unwrap_or_default())
+            .failures = failures;
         if let Cause::Rejected(_) = flight.cause {
             self.cooldown.arm(now.mono);
         }

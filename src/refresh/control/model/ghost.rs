@@ -58,7 +58,8 @@ pub(super) enum Rule {
     /// When the block says that it wants to be looked at, it has something to start.
     Timer,
     /// Given an honest server and no new callers, everybody is answered within few steps, a
-    /// token that was wanted is there, and a new identity is in use.
+    /// token that was wanted is there, one asked for by hand was fetched, and a new identity is in
+    /// use.
     Drain,
 }
 
@@ -110,6 +111,8 @@ pub(super) struct Ghost {
     pub(super) closed: bool,
     /// A token was wanted when none was usable.
     pub(super) demanded: bool,
+    /// A token was asked for by hand, and no flight is under way for that.
+    pub(super) forced: bool,
     /// The newest identity, the one in use, and the one that the token was fetched with.
     pub(super) newest: u8,
     pub(super) in_use: u8,
@@ -185,9 +188,8 @@ impl Ghost {
     }
 
     pub(super) fn may_start(&self, cause: Cause, now: Timestamp) -> Check {
-        let past = |end: Option<Duration>, span: Duration| {
-            end.is_none_or(|end| now.mono >= end + span)
-        };
+        let past =
+            |end: Option<Duration>, span: Duration| end.is_none_or(|end| now.mono >= end + span);
         ensure(!self.closed, Rule::I8, "a fetch starts after the close")?;
         match cause {
             Cause::Rotation | Cause::Forced => {
@@ -284,7 +286,11 @@ impl Ghost {
                     self.in_use = flight.identity;
                 }
                 let together = self.of_token == self.in_use;
-                ensure(together, Rule::I10, "token and identity don't belong together")
+                ensure(
+                    together,
+                    Rule::I10,
+                    "token and identity don't belong together",
+                )
             }
             Landed::Failed {
                 fault,

@@ -81,7 +81,12 @@ pub(super) fn deadlines(control: &Control, now: Timestamp) -> impl Iterator<Item
     });
     token
         .chain(control.booked.iter().map(|it| it.at))
-        .chain(control.backoff.iter().flat_map(|it| [it.until, it.by_server]))
+        .chain(
+            control
+                .backoff
+                .iter()
+                .flat_map(|it| [it.until, it.by_server]),
+        )
         .chain(control.rotation.iter().map(|it| it.until))
         .chain(control.eager_end.map(|end| end + DEMAND_FLOOR))
         .chain([control.cooldown.until])

@@ -359,6 +359,7 @@ impl<B: Block> World<B> {
             Act::Land(ending) => self.land(ending),
             Act::LoseFlight => {
                 let flight = self.running.remove(0);
+                self.ghost.forced |= flight.cause == Cause::Forced;
                 self.block.flight_lost(self.now, flight.no);
                 self.tell(flight.no, Outcome::StartOver, |_| true)
             }
@@ -395,6 +396,7 @@ impl<B: Block> World<B> {
                 self.started(start, None)
             }
             Act::Force => {
+                self.ghost.forced = true;
                 self.ghost.noted();
                 let start = self.block.force(self.now);
                 self.started(start, None)
@@ -661,6 +663,7 @@ impl<B: Block> World<B> {
             return Ok(());
         };
         self.ghost.may_start(cause, self.now)?;
+        self.ghost.forced &= cause != Cause::Forced;
         let refusal = match cause {
             Cause::Rejected(_) => refusal.map(|it| self.ghost.by_newest_number(it)),
             _ => None,
@@ -822,8 +825,9 @@ impl<B: Block> World<B> {
         let ghost = &self.ghost;
         let waits = self.callers.iter().any(|it| *it != Caller::Idle);
         let cold = ghost.demanded && !ghost.has_token();
-        let identity = ghost.newest > ghost.in_use && (ghost.has_token() || ghost.demanded);
-        waits || (!ghost.closed && (cold || identity))
+        let noted = ghost.newest > ghost.in_use || ghost.forced;
+        let noted = noted && (ghost.has_token() || ghost.demanded);
+        waits || (!ghost.closed && (cold || noted))
     }
 
     // ----- its name -----
