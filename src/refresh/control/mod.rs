@@ -13,6 +13,8 @@
 mod cooldown;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::VecDeque, time::Duration};
 
