@@ -59,11 +59,14 @@ async fn a_secret_in_the_form_is_accepted_from_its_client() {
 #[tokio::test]
 async fn a_wrong_secret_is_refused_with_a_challenge() {
     let kit = Kit::new().await;
+    kit.server
+        .register(Client::client_secret_basic("slash", "with/slash"));
     for credential in [
         wire::basic("orders", "wrong"),
         wire::basic("nobody", SECRET),
         // Without the form-encoding that RFC 6749 asks for.
         wire::raw_basic("orders", SECRET),
+        wire::raw_basic("slash", "with/slash"),
         "Basic !!".to_owned(),
         "Bearer abc".to_owned(),
     ] {
@@ -85,7 +88,7 @@ async fn a_wrong_secret_is_refused_with_a_challenge() {
         );
         assert!(reply.header("www-authenticate").starts_with("Basic"));
     }
-    assert_eq!(kit.server.counters().rejected, 5);
+    assert_eq!(kit.server.counters().rejected, 6);
     assert_eq!(kit.server.counters().issued, 0);
 }
 
