@@ -239,6 +239,17 @@ async fn a_certificate_of_a_foreign_authority_ends_the_handshake() {
 }
 
 #[tokio::test]
+async fn a_chain_without_its_intermediate_ends_the_handshake() {
+    let kit = Kit::new().await;
+    let pem = kit.pki.client("orders-service").unwrap();
+    let endpoint = kit.server.token_endpoint();
+    let leaf_alone = Wire::with_leaf_alone(&kit.pki, &pem);
+    leaf_alone.get(&endpoint, &[]).await.unwrap_err();
+    let whole = Wire::new(&kit.pki, Some(&pem));
+    whole.get(&endpoint, &[]).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_client_that_trusts_another_authority_refuses_the_server() {
     let kit = Kit::new().await;
     let wire = Wire::new(&Pki::new().unwrap(), None);
