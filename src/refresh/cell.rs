@@ -80,10 +80,6 @@ impl Snapshot {
         self.schedule.age(now)
     }
 
-    pub(crate) fn schedule(&self) -> Schedule {
-        self.schedule
-    }
-
     /// Whether this call is the one of this second that looks after a due token.
     pub(crate) fn kick(&self, now: Timestamp) -> bool {
         let second = now.mono.as_secs() + 1;
