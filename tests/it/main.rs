@@ -2,5 +2,7 @@
 
 mod architecture;
 mod body;
-mod in_memory;
 mod kit;
+mod layer;
+mod life;
+mod support;
