@@ -242,6 +242,7 @@ impl Passage {
             sent: Sent {
                 generation: snapshot.generation,
                 origin: self.origin,
+                received: snapshot.received,
                 waited: self.waited,
                 again: self.again,
                 credential,
