@@ -27,6 +27,8 @@ use tower_oauth::{
 
 pub(crate) type Body = Full<Bytes>;
 
+type Respond = dyn Fn(&Request<Body>) -> Response<&'static str> + Send + Sync;
+
 type Answer = dyn Fn(usize) -> Result<Fetched, TokenError> + Send + Sync;
 
 /// An authorization server, and what its resources know of it. Its tokens are numbered: `token-1`
@@ -232,7 +234,7 @@ impl Drop for Underway<'_> {
 #[derive(Clone)]
 pub(crate) struct Resource {
     world: World,
-    answer: Arc<dyn Fn(&Request<Body>) -> Response<&'static str> + Send + Sync>,
+    answer: Arc<Respond>,
 }
 
 impl Service<Request<Body>> for Resource {
