@@ -23,7 +23,7 @@ use super::{
     control::{Answer, Control, Demand, FlightNo, Landed, OriginId, Outcome, Rejection, Start},
     flight,
     status::Status,
-    wait::{Board, Granted, Hold, NotHealed, Told, Verdict, Wait, hear},
+    wait::{Board, Granted, Hold, MAX_LOSSES, NotHealed, Told, Verdict, Wait, hear},
     worker::{self, Alarm},
 };
 use crate::{
@@ -84,8 +84,8 @@ struct State {
     board: Option<(FlightNo, watch::Sender<Option<Told>>)>,
     flight: Option<AbortHandle>,
     last_error: Option<TokenError>,
-    /// The worker is there to keep the timer.
-    worker: bool,
+    /// Where the worker is that keeps the timer.
+    worker: Option<runtime::Handle>,
     /// When the worker was last told to look.
     timer: Option<Duration>,
     fetches: u64,
@@ -144,11 +144,15 @@ impl TokenHandle {
 
     /// Says that a resource refused the token with this number: a new one is fetched, unless the
     /// current one is newer, one is on its way, or one was fetched for that reason a second ago.
-    /// The token stays in use until the new one is there.
+    /// The token stays in use until the new one is there. Outside of a tokio runtime it does as
+    /// [`refresh`](Self::refresh).
     pub fn invalidate(&self, generation: Generation) {
-        // No origin has this number: what it refuses is nobody's cool-down.
+        // No origin has this number.
         let origin = OriginId(u64::MAX);
         self.shared.drive(|state, now| {
+            // Who says so by hand doesn't say when a token is taken. That it was refused from the
+            // first is not to be assumed: it would forbid to replace it.
+            state.control.accepted(origin, generation);
             let rejection = Rejection {
                 generation,
                 origin,
@@ -162,8 +166,8 @@ impl TokenHandle {
 
     /// Asks for a new token now, in the background, even while a failure is being waited out; not
     /// while the server asked to be left alone (`Retry-After`). The current token stays in use
-    /// until the new one is there. Does nothing outside of a tokio runtime but leave word for the
-    /// next call.
+    /// until the new one is there. Outside of a tokio runtime, and without a background task on
+    /// one, it leaves word for the next call.
     pub fn refresh(&self) {
         self.shared
             .drive(|state, now| ((), state.control.force(now)));
@@ -183,7 +187,8 @@ impl TokenHandle {
         self.shared.wake.notify_one();
     }
 
-    /// Starts the background task on this runtime, instead of on that of the first call.
+    /// Starts the background task on this runtime, instead of on that of the first call. Calls
+    /// that are made outside of any runtime then have their tokens fetched there.
     pub fn spawn_on(&self, runtime: &runtime::Handle) {
         let _guard = runtime.enter();
         self.shared.drive(|_state, _now| ((), None));
@@ -312,6 +317,10 @@ impl TokenHandle {
     ) {
         let first = {
             let mut state = self.shared.lock();
+            // The next acceptance is news, whatever came in while the rejection was held.
+            self.shared
+                .accepted
+                .fetch_and(!bit(origin), Ordering::Relaxed);
             let first = !state.refusing.contains(&origin);
             if first {
                 // Only a layer that serves any host has more.
@@ -351,7 +360,7 @@ impl TokenHandle {
     }
 
     pub(crate) async fn granted(&self) -> Result<Granted, TokenError> {
-        let mut waited = false;
+        let mut losses = 0;
         loop {
             let board = self.shared.drive(|state, now| {
                 let (demand, start) = state.control.demand(now);
@@ -365,21 +374,29 @@ impl TokenHandle {
             let told = match board {
                 Some(mut board) => hear(&mut board).await,
                 None => match self.shared.cell.load_full() {
-                    Some(snapshot) => return Ok(Granted { snapshot, waited }),
+                    Some(snapshot) => {
+                        return Ok(Granted {
+                            snapshot,
+                            waited: false,
+                        });
+                    }
                     None => Told::StartOver,
                 },
             };
             match told {
-                Told::Token(snapshot) => {
+                Told::Token(brought) => {
                     // A newer one may have come before this task was polled.
                     let current = self.shared.cell.load_full();
                     let now = self.now();
-                    let snapshot = current
-                        .filter(|it| it.age(now) != Age::Expired)
-                        .unwrap_or(snapshot);
-                    return Ok(Granted {
-                        snapshot,
-                        waited: true,
+                    return Ok(match current.filter(|it| it.age(now) != Age::Expired) {
+                        Some(current) => Granted {
+                            waited: current.generation == brought.generation,
+                            snapshot: current,
+                        },
+                        None => Granted {
+                            snapshot: brought,
+                            waited: true,
+                        },
                     });
                 }
                 // Others are served if the token is still usable; `demand` knows.
@@ -390,12 +407,21 @@ impl TokenHandle {
                             if snapshot.age(now) != Age::Expired
                                 && error.kind() != ErrorKind::Closed =>
                         {
-                            return Ok(Granted { snapshot, waited });
+                            return Ok(Granted {
+                                snapshot,
+                                waited: false,
+                            });
                         }
                         _ => return Err(error),
                     }
                 }
-                Told::StartOver => waited = false,
+                Told::StartOver => {}
+                Told::Lost => {
+                    losses += 1;
+                    if losses == MAX_LOSSES {
+                        return Err(no_runtime());
+                    }
+                }
             }
         }
     }
@@ -462,7 +488,7 @@ impl TokenHandleBuilder {
                     board: None,
                     flight: None,
                     last_error: None,
-                    worker: false,
+                    worker: None,
                     timer: None,
                     fetches: 0,
                     refusing: Vec::new(),
@@ -529,57 +555,57 @@ impl Shared {
         let now = self.clock.now();
         let mut state = self.lock();
         let (answer, start) = event(&mut state, now);
-        self.follow(&mut state, now, start);
+        self.follow(state, now, start);
         answer
     }
 
     /// What every event ends with: the start it asks for, and the worker told of the time.
-    fn follow(self: &Arc<Self>, state: &mut State, now: Timestamp, start: Option<Start>) {
-        if let Some(start) = start {
-            self.launch(state, now, start);
+    fn follow(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        now: Timestamp,
+        start: Option<Start>,
+    ) {
+        let runtime = runtime::Handle::try_current()
+            .ok()
+            .or_else(|| state.worker.clone());
+        if let (Some(start), None) = (start, &runtime) {
+            // Who waits is told, and what was wanted stays wanted.
+            state.control.flight_lost(now, start.no);
+            state.tell(Some(start.no), Told::Failed(no_runtime()));
+            self.publish_due(&state);
         }
         let replacing = matches!(state.control.flying(), Some(Cause::Rejected(_)));
         self.replacing.store(replacing, Ordering::Relaxed);
-
-        if !state.worker
-            && state.control.is_open()
-            && let Ok(runtime) = runtime::Handle::try_current()
-        {
-            runtime.spawn(worker::run(Arc::downgrade(self), Arc::clone(&self.wake)));
-            state.worker = true;
-        }
         let timer = state.control.next_tick();
         if timer != state.timer {
             state.timer = timer;
             self.wake.notify_one();
         }
-    }
+        let Some(runtime) = runtime else {
+            return;
+        };
+        let worker = state.worker.is_none() && state.control.is_open();
+        if worker {
+            state.worker = Some(runtime.clone());
+        }
+        state.fetches += u64::from(start.is_some());
+        drop(state);
 
-    fn launch(self: &Arc<Self>, state: &mut State, now: Timestamp, start: Start) {
-        match runtime::Handle::try_current() {
-            Ok(runtime) => {
-                state.fetches += 1;
-                let task = runtime.spawn(flight::fly(Arc::downgrade(self), start, now));
-                state.flight = Some(task.abort_handle());
-            }
-            Err(_) => {
-                let error = TokenError::new(
-                    ErrorKind::Configuration,
-                    "a token was wanted outside of a tokio runtime",
-                )
-                .with_hint("poll the call on a tokio runtime, or give it one with `spawn_on`");
-                let failed = Landed::Failed {
-                    fault: Fault::Temporary,
-                    retry_after: None,
-                    draw: u8::MAX,
-                };
-                state.last_error = Some(error.clone());
-                let mut next = Some(start);
-                while let Some(start) = next {
-                    let landed = state.control.landed(now, start.no, failed);
-                    state.tell(Some(start.no), Told::Failed(error.clone()));
-                    next = landed.and_then(|(_outcome, start)| start);
-                }
+        // A runtime that shuts down drops at once what it is given, and what is dropped takes the
+        // lock to say so.
+        if worker {
+            let watch = worker::Watch::new(self);
+            runtime.spawn(worker::run(watch, Arc::clone(&self.wake)));
+        }
+        if let Some(start) = start {
+            let landing = flight::Landing::new(self, start, now);
+            let task = runtime.spawn(flight::fly(landing)).abort_handle();
+            let mut state = self.lock();
+            if state.control.flight_no() == Some(start.no) {
+                state.flight = Some(task);
+            } else {
+                task.abort();
             }
         }
     }
@@ -639,18 +665,17 @@ impl Shared {
                 state.last_error = Some(error.clone());
                 let told = match outcome {
                     Outcome::StartOver => Told::StartOver,
-                    _ => Told::Failed(error.clone()),
+                    _ => Told::Failed(state.failure(now, state.control.backing_off(now))),
                 };
                 (told, Ok(error))
             }
         };
         state.tell(Some(no), told);
-        self.follow(&mut state, now, start);
         let retry_in = state
             .control
             .next_tick()
             .map(|at| at.saturating_sub(now.mono));
-        drop(state);
+        self.follow(state, now, start);
 
         self.observer.event(&match &failed {
             Ok(error) => Event::FetchFailed {
@@ -668,7 +693,7 @@ impl Shared {
         });
     }
 
-    /// The runtime of a flight is gone.
+    /// The runtime of a flight is gone. If the worker has another, it looks after it there.
     pub(super) fn flight_lost(&self, no: FlightNo) {
         let now = self.clock.now();
         let mut state = self.lock();
@@ -677,13 +702,14 @@ impl Shared {
         state.board.take_if(|(it, _)| *it == no);
         self.replacing.store(false, Ordering::Relaxed);
         self.publish_due(&state);
+        self.wake.notify_one();
     }
 
     /// The runtime of the worker is gone.
     pub(super) fn timer_lost(&self) {
         let now = self.clock.now();
         let mut state = self.lock();
-        state.worker = false;
+        state.worker = None;
         state.timer = None;
         state.control.timer_lost(now);
         if state.control.flying().is_none() {
@@ -775,6 +801,14 @@ impl State {
 
 fn closed() -> TokenError {
     TokenError::new(ErrorKind::Closed, "the token handle is closed")
+}
+
+pub(super) fn no_runtime() -> TokenError {
+    TokenError::new(
+        ErrorKind::Configuration,
+        "there is no tokio runtime to fetch a token on",
+    )
+    .with_hint("make the call on a tokio runtime, or give the handle one with `spawn_on`")
 }
 
 fn bit(origin: OriginId) -> u64 {
