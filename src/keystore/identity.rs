@@ -2,7 +2,7 @@ use std::{
     fmt,
     hash::{BuildHasher, RandomState},
     path::Path,
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -23,10 +23,13 @@ use super::{KeystoreError, pem::Pem};
 #[derive(Clone)]
 pub struct ClientIdentity(Arc<Inner>);
 
-/// Names an identity without showing anything of it: in a request's extensions it says over whose
-/// connections the request must go.
+/// Tells identities apart without showing anything of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct IdentityNumber(u64);
+
+/// Knows whether anybody still holds an identity.
+#[derive(Clone)]
+pub(crate) struct WeakIdentity(Weak<Inner>);
 
 struct Inner {
     chain: Vec<CertificateDer<'static>>,
@@ -78,6 +81,10 @@ impl ClientIdentity {
         self.0.number
     }
 
+    pub(crate) fn downgrade(&self) -> WeakIdentity {
+        WeakIdentity(Arc::downgrade(&self.0))
+    }
+
     /// Takes each part from the other text where its own has none, so that swapped arguments and
     /// combined files work.
     fn new(certificates: &Pem, key: &Pem) -> Result<Self, KeystoreError> {
@@ -101,6 +108,12 @@ impl ClientIdentity {
             key: Zeroizing::new(key.clone_key()),
             chain,
         })))
+    }
+}
+
+impl WeakIdentity {
+    pub(crate) fn is_held(&self) -> bool {
+        self.0.strong_count() > 0
     }
 }
 

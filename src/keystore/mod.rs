@@ -19,13 +19,29 @@ mod error;
 mod identity;
 #[cfg(any(feature = "hyper", feature = "jwt"))]
 mod key_pair;
+mod look;
 mod pem;
+mod rotating;
+mod shown;
+#[cfg(any(feature = "hyper", feature = "jwt"))]
+mod thumbprint;
+mod watch;
 
 #[cfg(any(feature = "hyper", feature = "jwt"))]
 pub(crate) use self::key_pair::KeyPair;
 #[cfg(any(feature = "hyper", feature = "jwt"))]
 pub(crate) use self::pem::Pem;
-pub use self::{error::KeystoreError, identity::ClientIdentity};
+pub(crate) use self::{
+    identity::{IdentityNumber, WeakIdentity},
+    shown::Shown,
+    watch::Watch,
+};
+pub use self::{
+    error::KeystoreError,
+    identity::ClientIdentity,
+    rotating::{RotatingIdentity, RotatingIdentityBuilder},
+    watch::Change,
+};
 
 #[cfg(test)]
 mod tests;
