@@ -7,7 +7,8 @@ use tokio::sync::watch;
 use super::{
     cell::Snapshot,
     control::{Rejection, Why},
-    handle::{TokenHandle, no_runtime},
+    handle::TokenHandle,
+    shared::no_runtime,
 };
 use crate::error::TokenError;
 
