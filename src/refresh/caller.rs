@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    error::{ErrorKind, TokenError},
+    error::TokenError,
     events::Event,
     token::{Age, Cause, Generation},
 };
@@ -83,10 +83,7 @@ impl TokenHandle {
                     Verdict::Hold(Hold::new(self.clone(), rejection, state.board(no)))
                 }
                 Answer::Resend => match self.shared.cell.load_full() {
-                    Some(snapshot) => Verdict::Resend(Granted {
-                        snapshot,
-                        waited: false,
-                    }),
+                    Some(snapshot) => Verdict::Resend(Granted::at_hand(snapshot)),
                     // There is no older token than the first.
                     None => Verdict::Original(NotHealed::SameToken),
                 },
@@ -163,6 +160,7 @@ impl TokenHandle {
         Some(brought).filter(|brought| brought.generation > rejected)
     }
 
+    /// Leave to send a token; waits for one if need be.
     pub(crate) async fn granted(&self) -> Result<Granted, TokenError> {
         let mut losses = 0;
         loop {
@@ -175,49 +173,29 @@ impl TokenHandle {
                 };
                 (board, start)
             })?;
-            let told = match board {
-                Some(mut board) => hear(&mut board).await,
-                None => match self.shared.cell.load_full() {
-                    Some(snapshot) => {
-                        return Ok(Granted {
-                            snapshot,
-                            waited: false,
-                        });
-                    }
-                    None => Told::StartOver,
-                },
+            let Some(mut board) = board else {
+                match self.shared.cell.load_full() {
+                    Some(snapshot) => return Ok(Granted::at_hand(snapshot)),
+                    // It was closed just now.
+                    None => continue,
+                }
             };
-            match told {
+            match hear(&mut board).await {
                 Told::Token(brought) => {
                     // A newer one may have come before this task was polled.
-                    let current = self.shared.cell.load_full();
-                    let now = self.now();
-                    return Ok(match current.filter(|it| it.age(now) != Age::Expired) {
-                        Some(current) => Granted {
-                            waited: current.generation == brought.generation,
-                            snapshot: current,
-                        },
-                        None => Granted {
+                    let newer = self
+                        .usable()
+                        .filter(|it| it.generation != brought.generation);
+                    return Ok(newer.map_or(
+                        Granted {
                             snapshot: brought,
                             waited: true,
                         },
-                    });
+                        Granted::at_hand,
+                    ));
                 }
-                // Others are served if the token is still usable; `demand` knows.
                 Told::Failed(error) => {
-                    let now = self.now();
-                    match self.shared.cell.load_full() {
-                        Some(snapshot)
-                            if snapshot.age(now) != Age::Expired
-                                && error.kind() != ErrorKind::Closed =>
-                        {
-                            return Ok(Granted {
-                                snapshot,
-                                waited: false,
-                            });
-                        }
-                        _ => return Err(error),
-                    }
+                    return self.usable().map(Granted::at_hand).ok_or(error);
                 }
                 Told::StartOver => {}
                 Told::Lost => {
@@ -228,5 +206,12 @@ impl TokenHandle {
                 }
             }
         }
+    }
+
+    /// The current token, if it may be sent.
+    fn usable(&self) -> Option<Arc<Snapshot>> {
+        let now = self.now();
+        let current = self.shared.cell.load_full();
+        current.filter(|it| it.age(now) != Age::Expired)
     }
 }

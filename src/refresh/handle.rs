@@ -130,8 +130,9 @@ impl TokenHandle {
         if let Some(flight) = state.flight.take() {
             flight.abort();
         }
-        state.tell(None, Told::Failed(closed()));
+        // Who is told looks for a token, and must not find one.
         self.shared.cell.clear();
+        state.tell(None, Told::Failed(closed()));
         drop(state);
         self.shared.wake.notify_one();
     }

@@ -37,6 +37,16 @@ pub(crate) struct Granted {
     pub(crate) waited: bool,
 }
 
+impl Granted {
+    /// Leave to send a token that was there already.
+    pub(super) fn at_hand(snapshot: Arc<Snapshot>) -> Self {
+        Self {
+            snapshot,
+            waited: false,
+        }
+    }
+}
+
 /// The wait of a call for a token.
 pub(crate) type Wait = Pin<Box<dyn Future<Output = Result<Granted, TokenError>> + Send + Sync>>;
 
