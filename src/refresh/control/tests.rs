@@ -534,9 +534,8 @@ fn t12_the_servers_wish_binds_everybody_but_is_nobodys_failure() {
     table.pass(20.0);
     let start = table.control.tick(table.now);
     assert_eq!(cause(start), Some(Cause::Rotation));
-    table.lands_new(start);
-    table.pass(60.0);
-    let start = table.control.tick(table.now);
+    table.lands(start, FAILED);
+    let (_, start) = table.rejected(1, A);
     table.lands(start, FAILED);
     let first = Some(table.in_(0.5));
     assert_eq!(table.control.backing_off(table.now), first);
