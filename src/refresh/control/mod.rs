@@ -339,10 +339,9 @@ impl Control {
 
     /// The client's identity changed (T15).
     pub(crate) fn identity_changed(&mut self, now: Timestamp) -> Option<Start> {
-        let identity = self.rotation.as_ref().map_or(0, |it| it.identity);
-        let flying = self.flight.as_ref().map_or(0, |it| it.identity);
+        let before = self.rotation.as_ref().map_or(0, |it| it.identity);
         self.rotation = Some(Rotation {
-            identity: identity.max(flying) + 1,
+            identity: before + 1,
             until: Duration::ZERO,
             failures: 0,
         });

@@ -307,6 +307,16 @@ fn t6_a_rejection_joins_what_flies_or_is_booked() {
         panic!("not booked");
     };
     assert_eq!(table.rejected(1, A), (Answer::Hold(no), None));
+    table.pass(1.0);
+    let start = table.control.tick(table.now);
+    let landed = table.bytes(80.0);
+    table.lands(start, landed);
+    let answer = Answer::Original(Why::CoolDown(table.in_(1.0)));
+    assert_eq!(
+        table.rejected(1, B),
+        (answer, None),
+        "a holder was answered"
+    );
 }
 
 #[test]
@@ -518,7 +528,12 @@ fn t12_a_refused_identity_does_not_delay_a_newer_one() {
     assert_eq!(table.next_tick_in(), Some(30.0));
     assert_eq!(table.control.identity_changed(table.now), None);
     table.pass(1.0);
-    assert_eq!(table.tick(), Some(Cause::Rotation));
+    let start = table.control.tick(table.now);
+    assert_eq!(cause(start), Some(Cause::Rotation));
+    // Nor does it when it fails only after the newer one came.
+    assert_eq!(table.control.identity_changed(table.now), None);
+    table.lands(start, landed);
+    assert_eq!(table.next_tick_in(), Some(1.0));
 }
 
 #[test]
