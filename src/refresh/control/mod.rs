@@ -215,7 +215,6 @@ impl Control {
         if self.usable(now) {
             return (Demand::Use, self.tick(now));
         }
-        self.demanded = true;
         match self.join_or_start(now) {
             Ok((no, start)) => (Demand::Wait(no), start),
             Err(until) => (
@@ -262,7 +261,6 @@ impl Control {
             if !self.open {
                 return (Answer::Original(Why::Closed), None);
             }
-            self.demanded = true;
             return match self.join_or_start(now) {
                 Ok((no, start)) => (Answer::Hold(no), start),
                 Err(until) => (Answer::Original(Why::BackOff(until)), None),
@@ -451,6 +449,7 @@ impl Control {
     /// Joins the flight or booking there is, else starts or books one (T3). Fails with the end of
     /// the back-off.
     fn join_or_start(&mut self, now: Timestamp) -> Result<(FlightNo, Option<Start>), Duration> {
+        self.demanded = true;
         if let Some(flight) = &self.flight {
             return Ok((flight.no, None));
         }

@@ -115,6 +115,13 @@ const FAILED: Landed = Landed::Failed {
     draw: u8::MAX,
 };
 
+/// A first failure that somebody has to mend, after which half a minute is waited.
+const WRONG: Landed = Landed::Failed {
+    fault: Fault::Permanent,
+    retry_after: None,
+    draw: u8::MAX,
+};
+
 fn busy(seconds: u64) -> Landed {
     Landed::Failed {
         fault: Fault::Temporary,
@@ -519,12 +526,7 @@ fn t12_a_refused_identity_is_not_the_old_ones_failure() {
 fn t12_a_refused_identity_does_not_delay_a_newer_one() {
     let mut table = Table::warm();
     let start = table.control.identity_changed(table.now);
-    let landed = Landed::Failed {
-        fault: Fault::Permanent,
-        retry_after: None,
-        draw: u8::MAX,
-    };
-    table.lands(start, landed);
+    table.lands(start, WRONG);
     assert_eq!(table.next_tick_in(), Some(30.0));
     assert_eq!(table.control.identity_changed(table.now), None);
     table.pass(1.0);
@@ -532,7 +534,7 @@ fn t12_a_refused_identity_does_not_delay_a_newer_one() {
     assert_eq!(cause(start), Some(Cause::Rotation));
     // Nor does it when it fails only after the newer one came.
     assert_eq!(table.control.identity_changed(table.now), None);
-    table.lands(start, landed);
+    table.lands(start, WRONG);
     assert_eq!(table.next_tick_in(), Some(1.0));
 }
 
@@ -561,12 +563,7 @@ fn t12_a_short_wish_of_the_server_does_not_make_a_long_wait_its_own() {
     let mut table = Table::warm();
     table.pass(50.0);
     let start = table.control.tick(table.now);
-    let landed = Landed::Failed {
-        fault: Fault::Permanent,
-        retry_after: None,
-        draw: u8::MAX,
-    };
-    table.lands(start, landed);
+    table.lands(start, WRONG);
     // A new identity is the cure; the server is busy just now.
     let start = table.control.identity_changed(table.now);
     table.lands(start, busy(3));
@@ -665,7 +662,7 @@ fn t15_it_starts_right_after_the_flight_under_way() {
 fn t15_with_nothing_to_lose_the_back_off_is_cleared_but_not_the_servers_wish() {
     let mut table = Table::cold();
     let (_, start) = table.demand();
-    table.lands(start, FAILED);
+    table.lands(start, WRONG);
     let start = table.control.force(table.now);
     assert_eq!(cause(start), Some(Cause::Forced));
     table.lands(start, FAILED);

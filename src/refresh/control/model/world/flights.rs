@@ -93,8 +93,15 @@ impl<B: Block> World<B> {
             ensure(kept, Rule::I9, "a failed fetch changes the token")?;
         }
         self.ghost.landed(now, &flight, landed, current)?;
-        if let Outcome::Token(brought) = outcome {
-            ensure(brought == current, Rule::I2, "another number is told")?;
+        match outcome {
+            Outcome::Token(brought) => {
+                ensure(brought == current, Rule::I2, "another number is told")?;
+            }
+            Outcome::Failed => {
+                let own = flight.cause != Cause::Rotation;
+                ensure(own, Rule::Demand, "a refused identity fails who waits")?;
+            }
+            Outcome::StartOver => {}
         }
         self.started(start, None)?;
 
