@@ -612,11 +612,12 @@ impl Control {
         let after =
             |failures| wish.unwrap_or_else(|| now.mono + backoff::delay(fault, failures, draw));
         if flight.cause == Cause::Rotation {
-            if let Some(rotation) = &mut self.rotation {
-                if rotation.identity == flight.identity {
-                    rotation.failures = rotation.failures.saturating_add(1);
-                    rotation.until = after(rotation.failures);
-                }
+            // A newer identity may have come meanwhile: that one hasn't failed yet.
+            if let Some(rotation) = &mut self.rotation
+                && rotation.identity == flight.identity
+            {
+                rotation.failures = rotation.failures.saturating_add(1);
+                rotation.until = after(rotation.failures);
             }
             // The new identity's failure is not the old one's, but a server that asks to be left
             // alone means everybody.

@@ -222,10 +222,11 @@ impl<B: Block> World<B> {
     }
 
     pub(super) fn cancel(&mut self, caller: usize) {
-        if let Caller::Waiting { no, wait } = self.callers[caller] {
-            if B::FLIGHT_BELONGS_TO_ITS_CALLER && wait.started {
-                self.running.retain(|it| it.no != no);
-            }
+        if let Caller::Waiting { no, wait } = self.callers[caller]
+            && B::FLIGHT_BELONGS_TO_ITS_CALLER
+            && wait.started
+        {
+            self.running.retain(|it| it.no != no);
         }
         self.callers[caller] = Caller::Idle;
     }
