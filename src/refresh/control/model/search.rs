@@ -8,7 +8,8 @@ use std::{
 use super::{
     block::Block,
     ghost::{Check, Rule, Violation, ensure},
-    world::{Act, Scope, World},
+    scope::{Act, Scope},
+    world::World,
 };
 
 /// So many steps are enough, from any state, for everybody to be served.
