@@ -123,7 +123,7 @@ impl TokenHandle {
     }
 
     /// Closes the handle: nothing is fetched any more, waiting calls fail with
-    /// [`ErrorKind::Closed`], and so does every later one.
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed), and so does every later one.
     pub fn close(&self) {
         let mut state = self.shared.lock();
         state.control.close();

@@ -616,10 +616,7 @@ impl Control {
         let after =
             |failures| wish.unwrap_or_else(|| now.mono + backoff::delay(fault, failures, draw));
         if flight.cause == Cause::Rotation {
-<<<<<<< HEAD
-=======
             // A newer identity may have come meanwhile: that one hasn't failed yet.
->>>>>>> model
             if let Some(rotation) = &mut self.rotation
                 && rotation.identity == flight.identity
             {

@@ -18,6 +18,7 @@ const ENOUGH: u32 = 40;
 #[derive(Debug)]
 pub(super) struct Explored {
     pub(super) states: usize,
+    #[expect(dead_code, reason = "shown when a search has shrunk")]
     pub(super) steps: usize,
 }
 
