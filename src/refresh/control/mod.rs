@@ -215,7 +215,6 @@ impl Control {
         if self.usable(now) {
             return (Demand::Use, self.tick(now));
         }
-        self.demanded = true;
         match self.join_or_start(now) {
             Ok((no, start)) => (Demand::Wait(no), start),
             Err(until) => (
@@ -262,7 +261,6 @@ impl Control {
             if !self.open {
                 return (Answer::Original(Why::Closed), None);
             }
-            self.demanded = true;
             return match self.join_or_start(now) {
                 Ok((no, start)) => (Answer::Hold(no), start),
                 Err(until) => (Answer::Original(Why::BackOff(until)), None),
@@ -339,10 +337,9 @@ impl Control {
 
     /// The client's identity changed (T15).
     pub(crate) fn identity_changed(&mut self, now: Timestamp) -> Option<Start> {
-        let identity = self.rotation.as_ref().map_or(0, |it| it.identity);
-        let flying = self.flight.as_ref().map_or(0, |it| it.identity);
+        let before = self.rotation.as_ref().map_or(0, |it| it.identity);
         self.rotation = Some(Rotation {
-            identity: identity.max(flying) + 1,
+            identity: before + 1,
             until: Duration::ZERO,
             failures: 0,
         });
@@ -456,6 +453,7 @@ impl Control {
     /// Joins the flight or booking there is, else starts or books one (T3). Fails with the end of
     /// the back-off.
     fn join_or_start(&mut self, now: Timestamp) -> Result<(FlightNo, Option<Start>), Duration> {
+        self.demanded = true;
         if let Some(flight) = &self.flight {
             return Ok((flight.no, None));
         }
@@ -618,6 +616,7 @@ impl Control {
         let after =
             |failures| wish.unwrap_or_else(|| now.mono + backoff::delay(fault, failures, draw));
         if flight.cause == Cause::Rotation {
+            // A newer identity may have come meanwhile: that one hasn't failed yet.
             if let Some(rotation) = &mut self.rotation
                 && rotation.identity == flight.identity
             {

@@ -115,6 +115,13 @@ const FAILED: Landed = Landed::Failed {
     draw: u8::MAX,
 };
 
+/// A first failure that somebody has to mend, after which half a minute is waited.
+const WRONG: Landed = Landed::Failed {
+    fault: Fault::Permanent,
+    retry_after: None,
+    draw: u8::MAX,
+};
+
 fn busy(seconds: u64) -> Landed {
     Landed::Failed {
         fault: Fault::Temporary,
@@ -307,6 +314,16 @@ fn t6_a_rejection_joins_what_flies_or_is_booked() {
         panic!("not booked");
     };
     assert_eq!(table.rejected(1, A), (Answer::Hold(no), None));
+    table.pass(1.0);
+    let start = table.control.tick(table.now);
+    let landed = table.bytes(80.0);
+    table.lands(start, landed);
+    let answer = Answer::Original(Why::CoolDown(table.in_(1.0)));
+    assert_eq!(
+        table.rejected(1, B),
+        (answer, None),
+        "a holder was answered"
+    );
 }
 
 #[test]
@@ -509,16 +526,16 @@ fn t12_a_refused_identity_is_not_the_old_ones_failure() {
 fn t12_a_refused_identity_does_not_delay_a_newer_one() {
     let mut table = Table::warm();
     let start = table.control.identity_changed(table.now);
-    let landed = Landed::Failed {
-        fault: Fault::Permanent,
-        retry_after: None,
-        draw: u8::MAX,
-    };
-    table.lands(start, landed);
+    table.lands(start, WRONG);
     assert_eq!(table.next_tick_in(), Some(30.0));
     assert_eq!(table.control.identity_changed(table.now), None);
     table.pass(1.0);
-    assert_eq!(table.tick(), Some(Cause::Rotation));
+    let start = table.control.tick(table.now);
+    assert_eq!(cause(start), Some(Cause::Rotation));
+    // Nor does it when it fails only after the newer one came.
+    assert_eq!(table.control.identity_changed(table.now), None);
+    table.lands(start, WRONG);
+    assert_eq!(table.next_tick_in(), Some(1.0));
 }
 
 #[test]
@@ -534,9 +551,8 @@ fn t12_the_servers_wish_binds_everybody_but_is_nobodys_failure() {
     table.pass(20.0);
     let start = table.control.tick(table.now);
     assert_eq!(cause(start), Some(Cause::Rotation));
-    table.lands_new(start);
-    table.pass(60.0);
-    let start = table.control.tick(table.now);
+    table.lands(start, FAILED);
+    let (_, start) = table.rejected(1, A);
     table.lands(start, FAILED);
     let first = Some(table.in_(0.5));
     assert_eq!(table.control.backing_off(table.now), first);
@@ -547,12 +563,7 @@ fn t12_a_short_wish_of_the_server_does_not_make_a_long_wait_its_own() {
     let mut table = Table::warm();
     table.pass(50.0);
     let start = table.control.tick(table.now);
-    let landed = Landed::Failed {
-        fault: Fault::Permanent,
-        retry_after: None,
-        draw: u8::MAX,
-    };
-    table.lands(start, landed);
+    table.lands(start, WRONG);
     // A new identity is the cure; the server is busy just now.
     let start = table.control.identity_changed(table.now);
     table.lands(start, busy(3));
@@ -651,7 +662,7 @@ fn t15_it_starts_right_after_the_flight_under_way() {
 fn t15_with_nothing_to_lose_the_back_off_is_cleared_but_not_the_servers_wish() {
     let mut table = Table::cold();
     let (_, start) = table.demand();
-    table.lands(start, FAILED);
+    table.lands(start, WRONG);
     let start = table.control.force(table.now);
     assert_eq!(cause(start), Some(Cause::Forced));
     table.lands(start, FAILED);

@@ -5,7 +5,10 @@ use std::time::Duration;
 use http::{HeaderMap, Response, StatusCode};
 use tokio::time::sleep;
 use tower::{Layer, ServiceExt};
-use tower_oauth::service::{ByErrorCode, Classify, Meaning, OAuthLayer, Rejected};
+use tower_oauth::{
+    challenge::{ByErrorCode, Classify, Meaning},
+    service::{OAuthLayer, Rejected},
+};
 
 use crate::support::{World, request};
 

@@ -57,6 +57,9 @@ pub(super) enum Rule {
     Floors,
     /// When the block says that it wants to be looked at, it has something to start.
     Timer,
+    /// A new identity and a wish by hand are not forgotten: once they may start, and nothing runs,
+    /// the block wants to be looked at.
+    Noted,
     /// Given an honest server and no new callers, everybody is answered within few steps, a
     /// token that was wanted is there, one asked for by hand was fetched, and a new identity is in
     /// use.
@@ -230,6 +233,19 @@ impl Ghost {
         }
     }
 
+    /// Whether a new identity or a token asked for by hand is wanted.
+    pub(super) fn noted_is_wanted(&self) -> bool {
+        let noted = self.newest > self.in_use || self.forced;
+        noted && (self.has_token() || self.demanded) && !self.closed
+    }
+
+    /// Whether nothing keeps it any more.
+    pub(super) fn noted_is_due(&self, now: Timestamp) -> bool {
+        let apart = self.eager_end.is_none_or(|end| now.mono >= end + SECOND);
+        let identity = self.newest > self.in_use && now.mono >= self.rotation;
+        self.noted_is_wanted() && apart && now.mono >= self.by_server && (identity || self.forced)
+    }
+
     pub(super) fn identity_for(&self, cause: Cause) -> u8 {
         match cause {
             Cause::Rotation => self.newest,
@@ -354,7 +370,7 @@ impl Ghost {
     }
 
     /// With nothing to lose, something new is tried although something old failed.
-    pub(super) fn noted(&mut self) {
+    pub(super) fn note(&mut self) {
         if !self.has_token() {
             self.failures = 0;
             self.backoff = self.by_server;

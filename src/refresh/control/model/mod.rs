@@ -24,12 +24,13 @@ mod block;
 mod ghost;
 mod key;
 mod mistakes;
+mod scope;
 mod search;
 mod world;
 
 use self::{
+    scope::{ALWAYS, Scope},
     search::explore,
-    world::{ALWAYS, Scope},
 };
 use super::Control;
 
@@ -158,8 +159,11 @@ fn waiters_that_go_on_late() {
 #[test]
 fn a_machine_that_was_suspended() {
     let scope = Scope {
+        moments: 4,
         calls: 3,
+        same_bytes: 1,
         failures: 1,
+        rollovers: 1,
         suspends: 1,
         ..WARM
     };

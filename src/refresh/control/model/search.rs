@@ -8,7 +8,8 @@ use std::{
 use super::{
     block::Block,
     ghost::{Check, Rule, Violation, ensure},
-    world::{Act, Scope, World},
+    scope::{Act, Scope},
+    world::World,
 };
 
 /// So many steps are enough, from any state, for everybody to be served.
@@ -17,6 +18,7 @@ const ENOUGH: u32 = 40;
 #[derive(Debug)]
 pub(super) struct Explored {
     pub(super) states: usize,
+    #[expect(dead_code, reason = "shown when a search has shrunk")]
     pub(super) steps: usize,
 }
 

@@ -4,7 +4,7 @@ mod flights;
 mod rejections;
 mod starts;
 
-use super::{super::Control, block::Block, ghost::Rule, search::explore, world::Scope};
+use super::{super::Control, block::Block, ghost::Rule, scope::Scope, search::explore};
 
 /// The real block but for what is altered.
 macro_rules! mistake {

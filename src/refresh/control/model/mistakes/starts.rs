@@ -74,7 +74,7 @@ fn a_rotation_that_is_forgotten_when_its_runtime_dies() {
         lost_flights: 1,
         ..WARM
     };
-    caught::<RotationsDieWithTheirRuntime>(Rule::Drain, scope);
+    caught::<RotationsDieWithTheirRuntime>(Rule::Noted, scope);
 }
 
 mistake!(WishesDieWithTheirRuntime {
@@ -91,7 +91,7 @@ fn a_wish_by_hand_that_is_forgotten_when_its_runtime_dies() {
         lost_flights: 1,
         ..WARM
     };
-    caught::<WishesDieWithTheirRuntime>(Rule::Drain, scope);
+    caught::<WishesDieWithTheirRuntime>(Rule::Noted, scope);
 }
 
 mistake!(NobodyNoticesALostTimer {
