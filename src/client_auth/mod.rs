@@ -18,7 +18,7 @@ mod tls_client_auth;
 pub(crate) use self::method::DynClientAuth;
 pub use self::{
     client_secret_basic::ClientSecretBasic,
-    file_assertion::FileAssertion,
+    file_assertion::{AssertionFileError, FileAssertion},
     method::{AuthContext, ClientAuth},
     private_key_jwt::PrivateKeyJwt,
     tls_client_auth::{SelfSignedTlsClientAuth, TlsClientAuth},

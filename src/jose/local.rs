@@ -11,7 +11,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{
     Algorithm, Signer, SigningKeyInfo,
-    jwk::{PublicJwk, sha256},
+    jwk::PublicJwk,
 };
 use crate::{
     error::{BoxError, ErrorKind, TokenError},
@@ -98,7 +98,7 @@ impl LocalSigner {
     /// find the key. Default: not sent.
     #[must_use]
     pub fn x5t_s256(mut self, identity: &ClientIdentity) -> Self {
-        self.info.x5t_s256 = identity.chain().first().map(|leaf| sha256(leaf));
+        self.info.x5t_s256 = Some(identity.thumbprint());
         self
     }
 

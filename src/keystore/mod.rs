@@ -13,24 +13,45 @@
 //! # }
 //! ```
 
+mod certificate;
 #[cfg(any(feature = "hyper", feature = "jwt"))]
+mod chain;
 pub(crate) mod der;
+#[cfg(any(feature = "hyper", feature = "jwt"))]
+mod derive;
+#[cfg(any(feature = "hyper", feature = "jwt"))]
+mod entries;
 mod error;
+#[cfg(any(feature = "hyper", feature = "jwt"))]
+mod fault;
+mod file;
+#[cfg(any(feature = "hyper", feature = "jwt"))]
+mod format;
 mod identity;
 #[cfg(any(feature = "hyper", feature = "jwt"))]
+mod jks;
+#[cfg(any(feature = "hyper", feature = "jwt"))]
 mod key_pair;
+#[cfg(all(feature = "legacy-ciphers", any(feature = "hyper", feature = "jwt")))]
+mod legacy;
 mod look;
+#[cfg(any(feature = "hyper", feature = "jwt"))]
+mod password;
 mod pem;
+#[cfg(any(feature = "hyper", feature = "jwt"))]
+mod pkcs12;
 mod rotating;
+#[cfg(any(feature = "hyper", feature = "jwt"))]
+mod sealed;
 mod shown;
+#[cfg(any(feature = "hyper", feature = "jwt"))]
+mod store;
 #[cfg(any(feature = "hyper", feature = "jwt"))]
 mod thumbprint;
 mod watch;
 
 #[cfg(any(feature = "hyper", feature = "jwt"))]
-pub(crate) use self::key_pair::KeyPair;
-#[cfg(any(feature = "hyper", feature = "jwt"))]
-pub(crate) use self::pem::Pem;
+pub(crate) use self::{certificate::Certificate, key_pair::KeyPair, pem::Pem, store::aside};
 pub(crate) use self::{
     identity::{IdentityNumber, WeakIdentity},
     shown::Shown,
@@ -42,6 +63,9 @@ pub use self::{
     rotating::{RotatingIdentity, RotatingIdentityBuilder},
     watch::Change,
 };
+#[cfg(any(feature = "hyper", feature = "jwt"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "hyper", feature = "jwt"))))]
+pub use self::{password::Password, store::KeyStore};
 
 #[cfg(test)]
 mod tests;

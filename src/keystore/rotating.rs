@@ -7,8 +7,11 @@ use std::{
 
 use tokio::sync::{Mutex, Notify, watch};
 
+#[cfg(any(feature = "hyper", feature = "jwt"))]
+use super::KeyStore;
 use super::{
     ClientIdentity, KeystoreError,
+    identity::now,
     look::{Files, Look, Next},
     watch::Watch,
 };
@@ -80,6 +83,20 @@ impl RotatingIdentity {
         Self::builder().pem_files(certificates, key)
     }
 
+    /// Loads the identity of this store, and keeps an eye on its files, that of the password
+    /// included.
+    ///
+    /// Blocks while it reads, which a password can make last for a second.
+    ///
+    /// # Errors
+    ///
+    /// A [`KeystoreError`] names the file and the cure.
+    #[cfg(any(feature = "hyper", feature = "jwt"))]
+    #[cfg_attr(docsrs, doc(cfg(any(feature = "hyper", feature = "jwt"))))]
+    pub fn from_keystore(store: KeyStore) -> Result<Self, KeystoreError> {
+        Self::builder().keystore(store)
+    }
+
     /// An identity that never changes. Its certificate's end is watched all the same.
     pub fn fixed(identity: ClientIdentity) -> Self {
         Self::builder().fixed(identity)
@@ -127,8 +144,11 @@ impl RotatingIdentity {
         self.0.files.is_none()
     }
 
+    /// Whether both are always the same identity.
     pub(crate) fn is(&self, other: &Self) -> bool {
+        let fixed = self.is_fixed() && other.is_fixed();
         Arc::ptr_eq(&self.0, &other.0)
+            || fixed && self.current().number() == other.current().number()
     }
 
     /// Tells one source of what changes from now on.
@@ -299,9 +319,23 @@ impl RotatingIdentityBuilder {
     ) -> Result<RotatingIdentity, KeystoreError> {
         let (certificates, key) = (certificates.into(), key.into());
         let paths = vec![certificates.clone(), key.clone()];
+        let clock = self.clock.clone();
         self.files(paths, move || {
-            ClientIdentity::from_pem_files(&certificates, &key)
+            ClientIdentity::from_pem_files_at(&certificates, &key, now(&clock))
         })
+    }
+
+    /// Loads the identity of this store.
+    ///
+    /// Blocks while it reads, which a password can make last for a second.
+    ///
+    /// # Errors
+    ///
+    /// A [`KeystoreError`] names the file and the cure.
+    #[cfg(any(feature = "hyper", feature = "jwt"))]
+    #[cfg_attr(docsrs, doc(cfg(any(feature = "hyper", feature = "jwt"))))]
+    pub fn keystore(self, store: KeyStore) -> Result<RotatingIdentity, KeystoreError> {
+        self.files(store.paths(), move || store.load_blocking())
     }
 
     /// Loads the identity by a function of your own, now and whenever one of these files has

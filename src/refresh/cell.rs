@@ -15,13 +15,20 @@ use http::HeaderValue;
 use crate::{
     clock::Timestamp,
     grant::Fetched,
-    keystore::ClientIdentity,
+    keystore::{ClientIdentity, Shown},
     token::{AccessToken, Age, Generation, Schedule},
 };
 
-/// A header value is shared by its reference count, and one count that all threads fight over
+/// What is shared is shared by a reference count, and one count that all threads fight over
 /// halves what two of them can do. So there are a few copies of it.
 const LANES: usize = 8;
+
+/// What a request takes with it.
+#[derive(Clone)]
+struct Lane {
+    authorization: HeaderValue,
+    shown: Option<Shown>,
+}
 
 /// What a request needs to know of the current token, made once a token.
 pub(crate) struct Snapshot {
@@ -29,10 +36,10 @@ pub(crate) struct Snapshot {
     pub(crate) token: AccessToken,
     pub(crate) scope: Option<String>,
     /// The TLS identity that the token belongs to: both are swapped in one store.
-    pub(crate) identity: Option<Arc<ClientIdentity>>,
+    pub(crate) identity: Option<ClientIdentity>,
     pub(crate) received: Duration,
     schedule: Schedule,
-    lanes: [HeaderValue; LANES],
+    lanes: [Lane; LANES],
     /// The second of the last kick, plus one.
     kicked: AtomicU64,
 }
@@ -44,7 +51,10 @@ impl Snapshot {
         schedule: Schedule,
         received: Duration,
     ) -> Self {
-        let lanes = std::array::from_fn(|_| fetched.token.to_bearer());
+        let lanes = std::array::from_fn(|_| Lane {
+            authorization: fetched.token.to_bearer(),
+            shown: fetched.identity.as_ref().map(Shown::new),
+        });
         Self {
             generation,
             token: fetched.token,
@@ -73,7 +83,12 @@ impl Snapshot {
 
     /// The finished `Authorization` value.
     pub(crate) fn authorization(&self) -> HeaderValue {
-        self.lanes[lane()].clone()
+        self.lanes[lane()].authorization.clone()
+    }
+
+    /// Over whose connections the token must go.
+    pub(crate) fn shown(&self) -> Option<Shown> {
+        self.lanes[lane()].shown.clone()
     }
 
     pub(crate) fn age(&self, now: Timestamp) -> Age {
