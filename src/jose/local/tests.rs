@@ -11,7 +11,6 @@ use aws_lc_rs::{
     },
 };
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
