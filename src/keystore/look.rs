@@ -123,6 +123,11 @@ impl Look {
         }
     }
 
+    /// Whether patience has just come to its end.
+    pub(super) fn is_new_failure(&self) -> bool {
+        matches!(self.strange, Some((_, PATIENCE)))
+    }
+
     /// Nothing is new.
     pub(super) fn is_at_rest(&self) -> bool {
         self.strange.is_none()

@@ -234,7 +234,8 @@ impl Shared {
                 let next = look.failed();
                 let error = TokenError::from(error);
                 let told = self.record.borrow().failure.as_ref().map(ToString::to_string);
-                if next == Next::Poll && told.as_deref() != Some(&*error.to_string()) {
+                let news = look.is_new_failure() || told != Some(error.to_string());
+                if next == Next::Poll && news {
                     self.record.send_modify(|record| {
                         record.failure = Some(error);
                         record.failures += 1;
@@ -391,3 +392,6 @@ impl RotatingIdentityBuilder {
 fn days(days: u64) -> Duration {
     Duration::from_secs(days * 24 * 60 * 60)
 }
+
+#[cfg(all(test, any(feature = "hyper", feature = "jwt")))]
+mod tests;

@@ -254,3 +254,96 @@ where
         f.debug_struct("RotatingFuture").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http::Response;
+    use tower::service_fn;
+
+    use super::*;
+
+    fn identity() -> ClientIdentity {
+        let certificate = include_bytes!("../../tests/keys/p256-client.pem");
+        let key = include_bytes!("../../tests/keys/p256-sec1.pem");
+        ClientIdentity::from_pem(certificate, key).unwrap()
+    }
+
+    fn request(shown: Option<&ClientIdentity>) -> Request<()> {
+        let mut request = Request::new(());
+        if let Some(identity) = shown {
+            request.extensions_mut().insert(Shown::new(identity));
+        }
+        request
+    }
+
+    type Counting = Arc<Mutex<Vec<IdentityNumber>>>;
+
+    /// Clients that answer with whose they are, and a list of those made.
+    fn numbered(
+        identity: &ClientIdentity,
+    ) -> (
+        impl Service<Request<()>, Response = Response<IdentityNumber>, Error = BoxError> + Clone,
+        Counting,
+        impl Fn() -> usize,
+    ) {
+        let made = Counting::default();
+        let counted = Arc::clone(&made);
+        let client = RotatingClient::new(identity, move |identity: &ClientIdentity| {
+            let number = identity.number();
+            counted.lock().unwrap().push(number);
+            Ok::<_, Infallible>(service_fn(move |request: Request<()>| async move {
+                assert!(request.extensions().is_empty());
+                Ok::<_, Infallible>(Response::new(number))
+            }))
+        });
+        let shared = Arc::clone(&client.shared);
+        (client, made, move || shared.clients.load().len())
+    }
+
+    #[tokio::test]
+    async fn a_request_goes_over_the_client_of_its_identity() {
+        let (current, other) = (identity(), identity());
+        let (client, made, _) = numbered(&current);
+        for (shown, expected) in [
+            (None, &current),
+            (Some(&other), &other),
+            (Some(&current), &current),
+            (Some(&other), &other),
+        ] {
+            let response = client.clone().oneshot(request(shown)).await.unwrap();
+            assert_eq!(*response.body(), expected.number());
+        }
+        assert_eq!(*made.lock().unwrap(), [current.number(), other.number()]);
+    }
+
+    #[tokio::test]
+    async fn a_client_is_there_as_long_as_somebody_needs_its_identity() {
+        let current = identity();
+        let (client, made, there) = numbered(&current);
+        client.clone().oneshot(request(None)).await.unwrap();
+        for _ in 0..100 {
+            let passing = identity();
+            let late = request(Some(&passing));
+            client.clone().oneshot(request(Some(&passing))).await.unwrap();
+            drop(passing);
+            // The token is gone, and a request is still on its way.
+            client.clone().oneshot(request(None)).await.unwrap();
+            assert_eq!(there(), 2);
+            client.clone().oneshot(late).await.unwrap();
+            client.clone().oneshot(request(None)).await.unwrap();
+            assert_eq!(there(), 1);
+        }
+        assert_eq!(made.lock().unwrap().len(), 101);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_cannot_be_made_is_an_error_of_the_call() {
+        let client = RotatingClient::new(identity(), |_| {
+            Err::<tower::util::BoxCloneService<Request<()>, (), BoxError>, _>("no such luck")
+        });
+        let error = client.oneshot(request(None)).await.unwrap_err();
+        assert_eq!(error.to_string(), "no such luck");
+    }
+}
