@@ -109,7 +109,8 @@ struct World {
     server: FakeAuthorizationServer,
     resources: Vec<Resource>,
     events: mpsc::UnboundedReceiver<Seen>,
-    api: Option<Api>,
+    /// One for each resource: they share the token, and no connections or sessions.
+    apis: Vec<Api>,
     now: ClientPem,
 }
 
@@ -187,8 +188,11 @@ impl World {
             })
             .build();
         let origins = resources.iter().map(|it| it.server.origin());
-        let client = RotatingClient::hyper(trust, &identity)?;
-        let api = OAuthLayer::new(handle, AllowedOrigins::new(origins)?).layer(client);
+        let layer = OAuthLayer::new(handle, AllowedOrigins::new(origins)?);
+        let mut apis = Vec::new();
+        for _ in &resources {
+            apis.push(layer.layer(RotatingClient::hyper(trust.clone(), &identity)?));
+        }
         Ok(Self {
             pki,
             clock,
@@ -196,7 +200,7 @@ impl World {
             server,
             resources,
             events,
-            api: Some(api),
+            apis,
             now,
         })
     }
@@ -230,7 +234,7 @@ impl World {
                 Ok(seen) if seen == *expected => return Ok(()),
                 Ok(seen) => return Err(format!("{seen:?} and not {expected:?}").into()),
                 Err(_) => {
-                    self.clock.advance(Duration::from_secs(2));
+                    self.clock.advance(Duration::from_secs(3));
                     load.turn().await?;
                 }
             }
@@ -257,7 +261,7 @@ impl World {
 
     /// Drops the client; returns how many connections are left of it.
     async fn close(mut self) -> u64 {
-        self.api = None;
+        self.apis.clear();
         let _ = fs::remove_dir_all(&self.directory);
         let open = || {
             let counters = self.resources.iter().map(|it| it.server.counters());
@@ -305,19 +309,19 @@ impl Load {
         let stop = Arc::new(AtomicBool::new(false));
         let failed = Arc::new(AtomicU64::new(0));
         let mut workers = Vec::new();
-        for resource in world.resources.iter().flat_map(|it| [it; WORKERS]) {
+        let pairs = world.resources.iter().zip(&world.apis);
+        for (resource, api) in pairs.flat_map(|it| [it; WORKERS]) {
             let (pings, mut pinged) = mpsc::unbounded_channel::<oneshot::Sender<()>>();
-            let (api, uri) = (world.api.clone(), resource.server.uri("/orders"));
+            let (api, uri) = (api.clone(), resource.server.uri("/orders"));
             let (stop, failed) = (Arc::clone(&stop), Arc::clone(&failed));
             let task = tokio::spawn(async move {
-                let api = api.as_ref()?;
                 let mut first = None;
                 while !stop.load(SeqCst) {
                     while let Ok(ping) = pinged.try_recv() {
                         let _ = ping.send(());
                     }
                     let order = Request::post(&uri).body(Body::from("an order"));
-                    if let Err(error) = call(api, order.map_err(Into::into)).await {
+                    if let Err(error) = call(&api, order.map_err(Into::into)).await {
                         failed.fetch_add(1, SeqCst);
                         first.get_or_insert(error);
                     }

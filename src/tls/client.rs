@@ -48,7 +48,12 @@ where
         .enable_http1();
     #[cfg(feature = "http2")]
     let connector = connector.enable_http2();
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    // A request of two writes, such as one over HTTP/2, would wait for the acknowledgement of the
+    // first, which the other side puts off for 40 ms.
+    tcp.set_nodelay(true);
     Ok(Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
-        .build(connector.build()))
+        .build(connector.wrap_connector(tcp)))
 }
