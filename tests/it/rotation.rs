@@ -1,7 +1,9 @@
 //! Certificates that change while calls go on, over TLS that checks every token against the
 //! certificate of its connection.
 
+mod binding;
 mod control;
+mod expiry;
 mod half;
 mod hammer;
 mod refused;
