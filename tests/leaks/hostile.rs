@@ -1,6 +1,9 @@
 //! Both servers send back every credential that they get, in all the places that end up in logs.
 
-use std::convert::Infallible;
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -64,6 +67,8 @@ struct Scene {
     world: World,
     by: By,
     version: Version,
+    /// The tokens that never came to the resource.
+    tokens: Arc<Mutex<Vec<String>>>,
 }
 
 type Api = OAuth<client::HttpsClient<Full<Bytes>>>;
@@ -75,6 +80,7 @@ impl Scene {
             world: World::new().await,
             by,
             version,
+            tokens: Arc::default(),
         }
     }
 
@@ -95,6 +101,9 @@ impl Scene {
         }
         for call in self.world.resource.calls() {
             secrets.text("an access token", &bearer(call.authorization().unwrap()));
+        }
+        for token in &*self.tokens.lock().unwrap() {
+            secrets.text("an access token", token);
         }
         secrets
     }
@@ -189,11 +198,14 @@ impl Scene {
             |token: &str| format!("Bearer {token}"),
             |token: &str| format!(r#"{token} realm="x""#),
         ] {
+            let tokens = Arc::clone(&self.tokens);
             let echo = service_fn(move |request: Request<Full<Bytes>>| {
                 let sent = request.headers()["authorization"].to_str().unwrap();
+                let token = sent["Bearer ".len()..].to_owned();
+                tokens.lock().unwrap().push(token.clone());
                 let response = Response::builder()
                     .status(StatusCode::UNAUTHORIZED)
-                    .header("www-authenticate", challenge(&sent["Bearer ".len()..]))
+                    .header("www-authenticate", challenge(&token))
                     .body(());
                 async { Ok::<_, Infallible>(response.unwrap()) }
             });
@@ -201,7 +213,7 @@ impl Scene {
             handle.ready().await.unwrap();
             let layer = self.world.layer(handle).rejection_as_error();
             for _ in 0..3 {
-                let outcome = layer.layer(echo).oneshot(self.world.order()).await;
+                let outcome = layer.layer(echo.clone()).oneshot(self.world.order()).await;
                 if let Err(error) = outcome {
                     self.collector.error(&error);
                 }
