@@ -3,6 +3,7 @@
 //!
 //! A binary of its own, because it listens to the whole process.
 
+mod below;
 #[path = "../it/over_tls/client.rs"]
 mod client;
 mod collector;

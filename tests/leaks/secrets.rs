@@ -12,13 +12,13 @@ use super::Record;
 /// A run of this many octets gives a secret away.
 const RUN: usize = 16;
 
-/// Secrets, cut into runs, by their length.
-#[derive(Default)]
-pub(crate) struct Secrets(BTreeMap<usize, Runs>);
+/// So many beginnings of runs are told apart.
+const BEGINNINGS: u32 = 1 << 22;
 
-/// Runs of one length, and what they are part of.
-struct Runs {
-    whole: HashMap<Vec<u8>, &'static str>,
+/// Secrets, cut into runs.
+pub(crate) struct Secrets {
+    /// By their length, with what they are part of.
+    runs: BTreeMap<usize, HashMap<Vec<u8>, &'static str>>,
     /// Which beginnings there are: most of a text is passed over by a look at this.
     begun: Vec<bool>,
 }
@@ -75,14 +75,7 @@ impl Secrets {
         let find = |record: &Record| {
             let text = record.text.to_ascii_lowercase();
             let without_space: String = text.split_whitespace().collect();
-            [text, without_space].iter().find_map(|text| {
-                let mut runs = self.0.iter();
-                runs.find_map(|(length, runs)| {
-                    text.as_bytes()
-                        .windows(*length)
-                        .find_map(|it| runs.find(it))
-                })
-            })
+            self.find(&text).or_else(|| self.find(&without_space))
         };
         records
             .into_iter()
@@ -90,40 +83,42 @@ impl Secrets {
             .collect()
     }
 
+    fn find(&self, text: &str) -> Option<&'static str> {
+        let text = text.as_bytes();
+        (0..text.len()).find_map(|at| self.begin(&text[at..]))
+    }
+
+    /// What the text begins with a run of.
+    fn begin(&self, text: &[u8]) -> Option<&'static str> {
+        if !self.begun[beginning(text)?] {
+            return None;
+        }
+        let mut runs = self.runs.iter();
+        runs.find_map(|(length, runs)| runs.get(text.get(..*length)?).copied())
+    }
+
     fn spelling(&mut self, name: &'static str, spelling: &str, run: usize) {
         let spelling = spelling.to_ascii_lowercase();
-        let runs = self.0.entry(run).or_default();
+        let runs = self.runs.entry(run).or_default();
         for window in spelling.as_bytes().windows(run) {
-            runs.add(window, name);
+            let beginning = beginning(window).expect("a run is longer");
+            self.begun[beginning] = true;
+            runs.insert(window.to_owned(), name);
         }
     }
 }
 
-// ===== impl Runs =====
-
-impl Runs {
-    fn add(&mut self, run: &[u8], name: &'static str) {
-        self.begun[beginning(run)] = true;
-        self.whole.insert(run.to_owned(), name);
-    }
-
-    fn find(&self, run: &[u8]) -> Option<&'static str> {
-        let begun = self.begun[beginning(run)];
-        begun.then(|| self.whole.get(run).copied()).flatten()
-    }
-}
-
-impl Default for Runs {
+impl Default for Secrets {
     fn default() -> Self {
         Self {
-            whole: HashMap::new(),
-            begun: vec![false; 1 << 16],
+            runs: BTreeMap::new(),
+            begun: vec![false; BEGINNINGS as usize],
         }
     }
 }
 
 /// A hash of the first four octets.
-fn beginning(run: &[u8]) -> usize {
-    let first = run.first_chunk().expect("a run is longer than this");
-    (u32::from_le_bytes(*first).wrapping_mul(0x9e37_79b1) >> 16) as usize
+fn beginning(text: &[u8]) -> Option<usize> {
+    let first = u32::from_le_bytes(*text.first_chunk()?);
+    Some((first.wrapping_mul(0x9e37_79b1) / (u32::MAX / BEGINNINGS + 1)) as usize)
 }
