@@ -123,7 +123,6 @@ impl Shared {
             // Who waits is told, and what was wanted stays wanted.
             state.control.flight_lost(now, start.no);
             state.tell(Some(start.no), Told::Failed(no_runtime()));
-            self.publish_due(&state);
         }
         let replacing = matches!(state.control.flying(), Some(Cause::Rejected(_)));
         self.replacing.store(replacing, Ordering::Relaxed);

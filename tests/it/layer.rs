@@ -8,6 +8,7 @@ mod origins;
 mod readiness;
 mod repeats;
 mod rollovers;
+mod threads;
 mod types;
 
 use http::Response;

@@ -3,10 +3,13 @@
 use std::{
     convert::Infallible,
     error::Error as StdError,
+    future::{Future, poll_fn},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -112,6 +115,42 @@ async fn a_token_that_was_fetched_for_the_request_is_not_replaced() {
     let response = api.oneshot(request()).await.unwrap();
     assert_original(&response, |it| matches!(it, RejectedReason::Fresh));
     assert_eq!((world.fetches(), world.sends()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_newer_than_the_one_waited_for_is_replaced() {
+    let world = World::new();
+    let api = world.layer().layer(world.resource());
+    let handle = api.handle().clone();
+    let mut call = pin!(api.oneshot(request()));
+    assert!(poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_pending())).await);
+    sleep(Duration::from_secs(1)).await;
+    handle.refresh();
+    sleep(Duration::from_secs(1)).await;
+    world.rollover();
+    // It waited for the first token, and gets the second.
+    assert_eq!(call.await.unwrap().status(), StatusCode::OK);
+    assert_eq!((world.fetches(), world.sends()), (3, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_refusal_of_a_token_that_was_not_fetched_for_it_replaces_that_one_too() {
+    let world = World::new();
+    let api = world.layer().layer(world.resource());
+    let handle = api.handle().clone();
+    handle.ready().await.unwrap();
+    world.rollover();
+    let mut call = pin!(api.oneshot(request()));
+    assert!(poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_pending())).await);
+    sleep(Duration::from_secs(2)).await;
+    handle.refresh();
+    sleep(Duration::from_secs(1)).await;
+    world.rollover();
+    let response = call.await.unwrap();
+    assert_reason(&response, |it| matches!(it, RejectedReason::Again));
+    assert_eq!(u64::from(told(&response).generation()), 3);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((world.fetches(), world.sends()), (4, 2));
 }
 
 #[tokio::test(start_paused = true)]
@@ -335,6 +374,19 @@ async fn without_a_token_nothing_is_sent_and_the_error_says_why() {
     assert_eq!(error.source().unwrap().to_string(), "the cause");
     assert!(matches!(error, Error::Token(_)));
     assert_eq!(world.sends(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_a_closed_handle_nothing_is_sent_however_good_the_token_was() {
+    let world = World::new();
+    let api = world.layer().layer(world.resource());
+    api.clone().oneshot(request()).await.unwrap();
+    api.handle().close();
+    let Err(Error::Token(error)) = api.oneshot(request()).await else {
+        panic!("it was sent");
+    };
+    assert_eq!(error.kind(), ErrorKind::Closed);
+    assert_eq!(world.sends(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -75,6 +75,18 @@ async fn a_token_of_unknown_lifetime_is_renewed_but_used_until_it_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_tokens_life_counts_from_when_it_was_asked_for() {
+    let world = World::new();
+    world.latency(seconds(20));
+    world.lifetime(seconds(100));
+    let handle = world.handle();
+    handle.ready().await.unwrap();
+    // The ten seconds before its end are not used.
+    let usable_for = handle.status().usable_for.unwrap();
+    assert_eq!(usable_for.as_secs_f64().round(), 70.0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_maximum_age_caps_a_long_life() {
     let world = World::new();
     world.lifetime(HOUR * 24);
