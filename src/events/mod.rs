@@ -64,7 +64,8 @@ pub enum Event<'a> {
         /// How long it is until the next attempt.
         retry_in: Option<Duration>,
     },
-    /// A rejection was handed to the caller: no other send could heal it.
+    /// A rejection was handed to the caller: no other send could heal it. Of a stack put together
+    /// by hand each rejection is told, as it can't be known what becomes of it there.
     #[non_exhaustive]
     Rejected {
         /// Who refused the token.

@@ -1,23 +1,32 @@
 //! One fetch, in a task of its own: no caller's fate is its fate.
 
-use std::sync::{Arc, Weak};
+use std::{
+    future::{Future, poll_fn},
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::{Arc, Weak},
+    task::Poll,
+};
 
 use tokio::time::timeout;
 
 use super::{
     control::{FlightNo, Start},
-    handle::Shared,
+    shared::Shared,
 };
 use crate::{
     clock::Timestamp,
     error::{ErrorKind, TokenError},
     events::Event,
+    grant::Fetched,
     token::Cause,
 };
 
 /// Runs one fetch to its end and tells the handle, if there still is one.
-pub(super) async fn fly(shared: Weak<Shared>, start: Start, sent: Timestamp) {
-    let (source, observer, deadline) = match shared.upgrade() {
+pub(super) async fn fly(landing: Landing) {
+    let cause = landing.cause;
+    let (source, observer, deadline) = match landing.shared.upgrade() {
         Some(shared) => (
             Arc::clone(&shared.source),
             Arc::clone(&shared.observer),
@@ -25,37 +34,55 @@ pub(super) async fn fly(shared: Weak<Shared>, start: Start, sent: Timestamp) {
         ),
         None => return,
     };
-    let landing = Landing {
-        shared,
-        no: start.no,
-        cause: start.cause,
-        sent,
-        armed: true,
+    let fetch = async {
+        observer.event(&Event::FetchStarted { cause });
+        match timeout(deadline, source.fetch(cause)).await {
+            Ok(result) => result,
+            Err(_elapsed) => Err(TokenError::new(
+                ErrorKind::Timeout,
+                format!("the token source gave no answer within {deadline:?}"),
+            )),
+        }
     };
-    observer.event(&Event::FetchStarted { cause: start.cause });
-    let result = match timeout(deadline, source.fetch(start.cause)).await {
-        Ok(result) => result,
-        Err(_elapsed) => Err(TokenError::new(
-            ErrorKind::Timeout,
-            format!("the token source gave no answer within {deadline:?}"),
-        )),
-    };
+    let result = caught(fetch).await;
     landing.land(result);
 }
 
+/// Makes a panic an error like any other.
+async fn caught(
+    fetch: impl Future<Output = Result<Fetched, TokenError>>,
+) -> Result<Fetched, TokenError> {
+    let mut fetch = pin!(fetch);
+    poll_fn(|cx| {
+        // After a panic it is not polled again.
+        catch_unwind(AssertUnwindSafe(|| fetch.as_mut().poll(cx))).unwrap_or_else(|_panic| {
+            let error = TokenError::new(ErrorKind::Internal, "the token source panicked");
+            Poll::Ready(Err(error))
+        })
+    })
+    .await
+}
+
 /// Whatever happens to a flight, its waiters are told.
-struct Landing {
+pub(super) struct Landing {
     shared: Weak<Shared>,
     no: FlightNo,
     cause: Cause,
     sent: Timestamp,
-    armed: bool,
 }
 
 impl Landing {
-    fn land(mut self, result: Result<crate::grant::Fetched, TokenError>) {
-        self.armed = false;
-        if let Some(shared) = self.shared.upgrade() {
+    pub(super) fn new(shared: &Arc<Shared>, start: Start, sent: Timestamp) -> Self {
+        Self {
+            shared: Arc::downgrade(shared),
+            no: start.no,
+            cause: start.cause,
+            sent,
+        }
+    }
+
+    fn land(mut self, result: Result<Fetched, TokenError>) {
+        if let Some(shared) = mem::take(&mut self.shared).upgrade() {
             shared.landed(self.no, self.cause, self.sent, result);
         }
     }
@@ -63,28 +90,9 @@ impl Landing {
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        if !self.armed {
-            return;
-        }
-        let Some(shared) = self.shared.upgrade() else {
-            return;
-        };
-        if !std::thread::panicking() {
-            // The runtime shuts down.
+        // It didn't land: its runtime shuts down, or took it not even on.
+        if let Some(shared) = self.shared.upgrade() {
             shared.flight_lost(self.no);
-            return;
-        }
-        // A panic is an error like any other. It is told from outside of the unwinding, in which
-        // an observer's panic would end the process.
-        let (no, cause, sent) = (self.no, self.cause, self.sent);
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => {
-                runtime.spawn(async move {
-                    let error = TokenError::new(ErrorKind::Internal, "the token source panicked");
-                    shared.landed(no, cause, sent, Err(error));
-                });
-            }
-            Err(_) => shared.flight_lost(no),
         }
     }
 }

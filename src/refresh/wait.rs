@@ -8,6 +8,7 @@ use super::{
     cell::Snapshot,
     control::{Rejection, Why},
     handle::TokenHandle,
+    shared::no_runtime,
 };
 use crate::error::TokenError;
 
@@ -17,7 +18,13 @@ pub(super) enum Told {
     Token(Arc<Snapshot>),
     Failed(TokenError),
     StartOver,
+    /// Nothing: the flight's runtime is gone.
+    Lost,
 }
+
+/// A caller starts over when the runtime of the flight it waited for is gone. On a runtime that
+/// shuts down itself, that would never end.
+pub(super) const MAX_LOSSES: u32 = 3;
 
 /// Where the waiters of one flight hear of its outcome.
 pub(super) type Board = watch::Receiver<Option<Told>>;
@@ -28,6 +35,16 @@ pub(crate) struct Granted {
     pub(crate) snapshot: Arc<Snapshot>,
     /// It was fetched for the very request that waited.
     pub(crate) waited: bool,
+}
+
+impl Granted {
+    /// Leave to send a token that was there already.
+    pub(super) fn at_hand(snapshot: Arc<Snapshot>) -> Self {
+        Self {
+            snapshot,
+            waited: false,
+        }
+    }
 }
 
 /// The wait of a call for a token.
@@ -72,24 +89,31 @@ impl Hold {
 
     /// Waits until a newer token is there, or it is clear that none will be.
     pub(crate) async fn newer(mut self) -> Result<Granted, NotHealed> {
+        let mut losses = 0;
         loop {
             match hear(&mut self.board).await {
                 Told::Token(brought) => {
+                    let number = brought.generation;
                     return self
                         .handle
                         .newer_than(self.rejection.generation, brought)
                         .map(|snapshot| Granted {
+                            waited: snapshot.generation == number,
                             snapshot,
-                            waited: true,
                         })
                         .ok_or(NotHealed::SameToken);
                 }
                 Told::Failed(error) => return Err(NotHealed::Failed(error)),
-                Told::StartOver => match self.handle.rejected(self.rejection) {
-                    Verdict::Resend(granted) => return Ok(granted),
-                    Verdict::Hold(hold) => self = hold,
-                    Verdict::Original(why) => return Err(why),
-                },
+                Told::StartOver => {}
+                Told::Lost => losses += 1,
+            }
+            if losses == MAX_LOSSES {
+                return Err(NotHealed::Failed(no_runtime()));
+            }
+            match self.handle.rejected(self.rejection) {
+                Verdict::Resend(granted) => return Ok(granted),
+                Verdict::Hold(hold) => self = hold,
+                Verdict::Original(why) => return Err(why),
             }
         }
     }
@@ -101,11 +125,10 @@ impl fmt::Debug for Hold {
     }
 }
 
-/// Waits for what the flight's waiters are told. A flight whose runtime is gone tells nothing: its
-/// waiters start over.
+/// Waits for what the flight's waiters are told.
 pub(super) async fn hear(board: &mut Board) -> Told {
     match board.wait_for(Option::is_some).await {
-        Ok(told) => told.clone().unwrap_or(Told::StartOver),
-        Err(_gone) => Told::StartOver,
+        Ok(told) => told.clone().unwrap_or(Told::Lost),
+        Err(_gone) => Told::Lost,
     }
 }

@@ -7,15 +7,14 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::handle::Shared;
+use super::shared::Shared;
 use crate::clock::Clock;
 
 /// Runs until the handle is gone. It holds no strong reference while it sleeps.
-pub(super) async fn run(shared: Weak<Shared>, wake: Arc<Notify>) {
-    let Some(source) = shared.upgrade().map(|shared| Arc::clone(&shared.source)) else {
+pub(super) async fn run(watch: Watch, wake: Arc<Notify>) {
+    let Some(source) = watch.0.upgrade().map(|it| Arc::clone(&it.source)) else {
         return;
     };
-    let watch = Watch(shared);
     let mut changed = source.changed();
     loop {
         let Some(alarm) = watch.0.upgrade().and_then(|shared| shared.tick()) else {
@@ -49,8 +48,14 @@ impl Alarm {
     }
 }
 
-/// Says so when the worker ends, by itself or with its runtime.
-struct Watch(Weak<Shared>);
+/// Says so when the worker ends, by itself or with its runtime, even if it never began.
+pub(super) struct Watch(Weak<Shared>);
+
+impl Watch {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        Self(Arc::downgrade(shared))
+    }
+}
 
 impl Drop for Watch {
     fn drop(&mut self) {

@@ -39,6 +39,8 @@ mod oauth;
 mod origins;
 mod policy;
 mod rejected;
+#[cfg(test)]
+mod tests;
 
 pub use self::{
     attach::{Attach, AttachFuture, AttachLayer},
@@ -48,6 +50,5 @@ pub use self::{
     oauth::OAuth,
     origins::{AllowedOrigins, ForeignOrigin, OriginError},
     policy::{Pending, RetryOnUnauthorized},
-    rejected::{Rejected, RejectedCause},
+    rejected::{Rejected, RejectedReason},
 };
-pub use crate::challenge::{ByErrorCode, Classify, Meaning};

@@ -124,13 +124,13 @@ impl AllowedOrigins {
     /// Where this request goes. Allocates only to refuse.
     pub(super) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<Destination, OriginError> {
         let Some(asked) = Asked::of(uri) else {
-            return self.check_fixed(headers);
+            // What names a host in an odd way must not pass for what names none.
+            return match uri.authority() {
+                Some(_) => Err(OriginError(Fault::NoWebOrigin)),
+                None => self.check_fixed(headers),
+            };
         };
-        if let Some(host) = headers.get(HOST)
-            && !asked.is_named_by(host.as_bytes())
-        {
-            return Err(OriginError(Fault::Host(asked.to_string())));
-        }
+        asked.check_host(headers)?;
         let listed = self.listed.iter().position(|it| asked.is(it));
         match listed {
             Some(at) if asked.https || self.plain_http || is_loopback(asked.host) => {
@@ -151,12 +151,7 @@ impl AllowedOrigins {
             .ok_or(OriginError(Fault::NoAuthority))?;
         let (at, origin) = fixed;
         let asked = Asked::from(origin);
-        if headers
-            .get(HOST)
-            .is_some_and(|host| !asked.is_named_by(host.as_bytes()))
-        {
-            return Err(OriginError(Fault::Host(asked.to_string())));
-        }
+        asked.check_host(headers)?;
         if !(asked.https || self.plain_http || is_loopback(asked.host)) {
             return Err(OriginError(Fault::PlainHttp(asked.to_string())));
         }
@@ -236,7 +231,16 @@ impl<'a> Asked<'a> {
             && self.host.eq_ignore_ascii_case(&origin.host)
     }
 
-    /// Whether a `Host` header means this origin (RFC 9110 section 7.2).
+    /// Every `Host` header must mean this origin (RFC 9110 section 7.2).
+    fn check_host(&self, headers: &HeaderMap) -> Result<(), OriginError> {
+        let mut hosts = headers.get_all(HOST).iter();
+        if hosts.all(|host| self.is_named_by(host.as_bytes())) {
+            Ok(())
+        } else {
+            Err(OriginError(Fault::Host(self.to_string())))
+        }
+    }
+
     fn is_named_by(&self, header: &[u8]) -> bool {
         let host = self.host.as_bytes();
         let Some((name, rest)) = header.split_at_checked(host.len()) else {
@@ -311,6 +315,7 @@ enum Fault {
     Foreign(String),
     PlainHttp(String),
     NoAuthority,
+    NoWebOrigin,
     Host(String),
 }
 
@@ -334,6 +339,9 @@ impl fmt::Display for OriginError {
             ),
             Fault::NoAuthority => f.write_str(
                 "the request's URI names no host, nothing was sent: say where it goes with `AllowedOrigins::without_authority`",
+            ),
+            Fault::NoWebOrigin => f.write_str(
+                "the request's URI names no http or https origin, nothing was sent: write scheme, host and, if need be, port",
             ),
             Fault::Host(origin) => write!(
                 f,

@@ -5,20 +5,22 @@ use http::HeaderValue;
 use crate::{
     challenge::Refusal,
     error::TokenError,
-    refresh::{NotHealed, OriginId, TokenHandle, Why},
+    refresh::{NotHealed, OriginId, Rejection, TokenHandle, Verdict, Why},
     token::Generation,
 };
 
 /// Why a rejection was not healed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum RejectedCause {
+pub enum RejectedReason {
     /// The request had been sent again with a newer token, and that was refused too.
     Again,
     /// The refused token was fetched for this very request.
     Fresh,
     /// The request's body can't be sent again.
     NotRepeatable,
+    /// Whether it is sent again is not up to [`AttachLayer`](super::AttachLayer).
+    NotRetried,
     /// This origin refuses every token, or one was fetched because of a rejection just now; until
     /// then no rejection starts another fetch.
     #[non_exhaustive]
@@ -47,7 +49,7 @@ pub enum RejectedCause {
 /// holds no part of the token.
 #[derive(Clone)]
 pub struct Rejected {
-    cause: RejectedCause,
+    reason: RejectedReason,
     origin: String,
     generation: Generation,
     token_age: Duration,
@@ -61,47 +63,65 @@ pub struct Rejected {
 pub(super) struct Sent {
     pub(super) generation: Generation,
     pub(super) origin: OriginId,
+    /// When its token had come, in monotonic time.
+    pub(super) received: Duration,
     /// It had waited for the flight that brought its token.
     pub(super) waited: bool,
     /// It was the second send.
     pub(super) again: bool,
+    /// It can't be sent again.
+    pub(super) once: bool,
     /// The header that was sent: what servers echo is recognised by it.
     pub(super) credential: HeaderValue,
 }
 
 impl Rejected {
-    pub(super) fn new(sent: Sent, origin: String, refusal: Refusal, token_age: Duration) -> Self {
-        let cause = if sent.again {
-            RejectedCause::Again
+    pub(super) fn new(sent: Sent, origin: String, refusal: Refusal, now: Duration) -> Self {
+        let reason = if sent.again {
+            RejectedReason::Again
         } else {
-            RejectedCause::NotRepeatable
+            RejectedReason::NotRetried
         };
         Self {
-            cause,
+            reason,
             origin,
             generation: sent.generation,
-            token_age,
+            token_age: now.saturating_sub(sent.received),
             refusal,
             sent,
         }
     }
 
+    /// Reports a rejection that nobody above is known to deal with.
+    pub(super) fn report(&mut self, handle: &TokenHandle) {
+        let rejection = Rejection {
+            generation: self.sent.generation,
+            origin: self.sent.origin,
+            waited: self.sent.waited,
+            retryable: !self.sent.once,
+        };
+        if let Verdict::Original(why) = handle.rejected(rejection) {
+            self.not_healed(why, handle.now().mono);
+        }
+        self.tell(handle);
+    }
+
     /// Notes why no other send healed it.
     pub(super) fn not_healed(&mut self, why: NotHealed, now: Duration) {
         let remaining = |until: Duration| until.saturating_sub(now);
-        self.cause = match why {
-            NotHealed::Why(Why::NotRepeatable) if self.sent.again => RejectedCause::Again,
-            NotHealed::Why(Why::NotRepeatable) => RejectedCause::NotRepeatable,
-            NotHealed::Why(Why::Fresh) => RejectedCause::Fresh,
-            NotHealed::Why(Why::BackOff(until)) => RejectedCause::BackOff {
+        self.reason = match why {
+            NotHealed::Why(Why::NotRepeatable) if self.sent.again => RejectedReason::Again,
+            NotHealed::Why(Why::NotRepeatable) => RejectedReason::NotRepeatable,
+            NotHealed::Why(Why::Fresh) => RejectedReason::Fresh,
+            NotHealed::Why(Why::BackOff(until)) => RejectedReason::BackOff {
                 remaining: remaining(until),
             },
-            NotHealed::Why(Why::CoolDown(until)) => RejectedCause::CoolDown {
+            NotHealed::Why(Why::CoolDown(until)) => RejectedReason::CoolDown {
                 remaining: remaining(until),
             },
-            NotHealed::Why(Why::Closed) => RejectedCause::Closed,
-            NotHealed::Failed(error) => RejectedCause::NoToken(error),
-            NotHealed::SameToken => RejectedCause::SameToken,
+            NotHealed::Why(Why::Closed) => RejectedReason::Closed,
+            NotHealed::Failed(error) => RejectedReason::NoToken(error),
+            NotHealed::SameToken => RejectedReason::SameToken,
         };
     }
 
@@ -116,8 +136,8 @@ impl Rejected {
     }
 
     /// Why the rejection was not healed.
-    pub fn cause(&self) -> &RejectedCause {
-        &self.cause
+    pub fn reason(&self) -> &RejectedReason {
+        &self.reason
     }
 
     /// Who refused the token: scheme, host and port.
@@ -143,34 +163,37 @@ impl Rejected {
     /// What to change.
     pub fn hint(&self) -> String {
         let age = self.token_age.as_secs();
-        let mut hint = match &self.cause {
-            RejectedCause::Again => format!(
+        let mut hint = match &self.reason {
+            RejectedReason::Again => format!(
                 "a new token, {age} s old, is refused like the one before it: its audience, scope \
                  or binding is wrong for this API, or the API doesn't trust this authorization \
                  server"
             ),
-            RejectedCause::Fresh => format!(
+            RejectedReason::Fresh => format!(
                 "the token was fetched for this very request, {age} s ago: its audience, scope or \
                  binding is wrong for this API, or the API doesn't trust this authorization server"
             ),
-            RejectedCause::NotRepeatable => "the body couldn't be sent again; the next request \
+            RejectedReason::NotRepeatable => "the body couldn't be sent again; the next request \
                 has a newer token. Wrap the body in `ReplayBody`, or raise `replay_limit`"
                 .to_owned(),
-            RejectedCause::CoolDown { remaining } => format!(
+            RejectedReason::NotRetried => "whether it is sent again is up to what stands above \
+                `AttachLayer`; a newer token is there or on its way"
+                .to_owned(),
+            RejectedReason::CoolDown { remaining } => format!(
                 "new tokens were refused here as well, so none is fetched because of a rejection \
                  for {} s: the token's audience, scope or binding is wrong for this API, or \
                  somebody else's fetches revoke our tokens",
                 remaining.as_secs_f32().ceil()
             ),
-            RejectedCause::NoToken(error) => format!("no newer token could be had: {error}"),
-            RejectedCause::BackOff { remaining } => format!(
+            RejectedReason::NoToken(error) => format!("no newer token could be had: {error}"),
+            RejectedReason::BackOff { remaining } => format!(
                 "no newer token could be had; the next attempt is made in {} s",
                 remaining.as_secs_f32().ceil()
             ),
-            RejectedCause::SameToken => "the authorization server gave the refused token again: \
+            RejectedReason::SameToken => "the authorization server gave the refused token again: \
                 it caches tokens longer than the API accepts them"
                 .to_owned(),
-            RejectedCause::Closed => "the token handle is closed".to_owned(),
+            RejectedReason::Closed => "the token handle is closed".to_owned(),
         };
         if let Some(error) = self.refusal.error() {
             hint.push_str("; the challenge says ");
@@ -202,7 +225,7 @@ impl fmt::Display for Rejected {
 impl fmt::Debug for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rejected")
-            .field("cause", &self.cause)
+            .field("reason", &self.reason)
             .field("origin", &self.origin)
             .field("generation", &self.generation)
             .field("token_age", &self.token_age)
@@ -213,8 +236,8 @@ impl fmt::Debug for Rejected {
 
 impl StdError for Rejected {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match &self.cause {
-            RejectedCause::NoToken(error) => Some(error),
+        match &self.reason {
+            RejectedReason::NoToken(error) => Some(error),
             _ => None,
         }
     }

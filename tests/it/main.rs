@@ -2,6 +2,8 @@
 
 mod architecture;
 mod body;
-mod in_memory;
 mod kit;
+mod layer;
+mod life;
 mod over_tls;
+mod support;

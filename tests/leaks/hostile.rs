@@ -126,7 +126,7 @@ impl Scene {
             Ok(mut response) => {
                 if let Some(rejected) = response.extensions().get::<Rejected>() {
                     self.collector.error(rejected);
-                    self.collector.debug(rejected.cause());
+                    self.collector.debug(rejected.reason());
                     self.collector.debug(rejected.refusal());
                 }
                 // The head is the server's own; what was added to it is ours.

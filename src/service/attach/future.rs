@@ -15,7 +15,7 @@ use super::service::{Judged, Passage, Settings};
 use crate::{
     challenge::{Facts, Refusal, Verdict, decide},
     error::BoxError,
-    refresh::{Rejection, Wait},
+    refresh::Wait,
     service::{Error, rejected::Rejected},
 };
 
@@ -184,38 +184,15 @@ impl Judged {
         }
 
         let refusal = Refusal::read(response.headers(), sent.credential.as_bytes());
-        let now = handle.now().mono;
-        let age = handle
-            .load()
-            .as_ref()
-            .filter(|current| current.generation == sent.generation)
-            .map_or(Default::default(), |current| {
-                now.saturating_sub(current.received)
-            });
         let origin = self
             .settings
             .origins
             .name(sent.origin, self.unlisted.as_ref());
-        let mut rejected = Rejected::new(self.sent, origin, refusal, age);
+        let mut rejected = Rejected::new(self.sent, origin, refusal, handle.now().mono);
         if !self.policy {
             rejected.report(handle);
         }
         response.extensions_mut().insert(rejected);
-    }
-}
-
-impl Rejected {
-    /// Reports a rejection that nobody above is known to deal with.
-    fn report(&mut self, handle: &crate::refresh::TokenHandle) {
-        let rejection = Rejection {
-            generation: self.sent.generation,
-            origin: self.sent.origin,
-            waited: self.sent.waited,
-            // A token fetched for this very request is not worth another, whoever retries.
-            retryable: self.sent.waited && !self.sent.again,
-        };
-        let _nobody_waits = handle.rejected(rejection);
-        self.tell(handle);
     }
 }
 

@@ -125,6 +125,7 @@ impl<S> Attach<S> {
             origin,
             waited: false,
             again: ticket.again,
+            once: ticket.once,
             policy: ticket.policy,
         };
         if let Some(granted) = &ticket.granted {
@@ -208,6 +209,7 @@ pub(super) struct Passage {
     origin: OriginId,
     waited: bool,
     again: bool,
+    once: bool,
     policy: bool,
 }
 
@@ -242,8 +244,10 @@ impl Passage {
             sent: Sent {
                 generation: snapshot.generation,
                 origin: self.origin,
+                received: snapshot.received,
                 waited: self.waited,
                 again: self.again,
+                once: self.once,
                 credential,
             },
             unlisted: settings.origins.unlisted(request.uri()),

@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use tower::{Layer, ServiceExt};
 use tower_oauth::{
     body::ReplayBody,
-    service::{OAuthLayer, Rejected, RejectedCause},
+    service::{OAuthLayer, Rejected, RejectedReason},
     testing::{Answer, Refusal},
 };
 
@@ -56,12 +56,12 @@ impl Scene {
     }
 
     /// Reads the refusal to its end; returns why it was not healed.
-    async fn read(&self, response: Response<Incoming>) -> RejectedCause {
+    async fn read(&self, response: Response<Incoming>) -> RejectedReason {
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(response.headers()["x-trace"], "original");
         assert!(response.headers().contains_key("www-authenticate"));
         let rejected = response.extensions().get::<Rejected>().unwrap();
-        let cause = rejected.cause().clone();
+        let cause = rejected.reason().clone();
 
         let mut body = response.into_body();
         let mut read = Vec::new();
@@ -100,7 +100,7 @@ async fn the_original_401_is_readable_when_the_fetch_fails() {
         world.server.release();
         let cause = scene.read(response.await.unwrap()).await;
         drop(feed);
-        assert!(matches!(cause, RejectedCause::NoToken(_)), "{cause:?}");
+        assert!(matches!(cause, RejectedReason::NoToken(_)), "{cause:?}");
         assert_eq!(world.resource.counters().refused, 1, "{version:?}");
         assert_eq!(world.token_requests(), 2);
     }
@@ -124,8 +124,8 @@ async fn the_original_401_is_readable_in_a_cool_down() {
             let cause = scene.read(response).await;
             drop(feed);
             match cause {
-                RejectedCause::Again => assert_eq!(sends, 2, "{version:?}"),
-                RejectedCause::CoolDown { .. } => {
+                RejectedReason::Again => assert_eq!(sends, 2, "{version:?}"),
+                RejectedReason::CoolDown { .. } => {
                     assert_eq!(sends, 1, "{version:?}");
                     break;
                 }
@@ -145,7 +145,7 @@ async fn the_original_401_is_readable_when_the_body_was_too_long_to_keep() {
         feed.data("an order of many parts");
         drop(feed);
         let cause = scene.read(response.await).await;
-        assert!(matches!(cause, RejectedCause::NotRepeatable), "{cause:?}");
+        assert!(matches!(cause, RejectedReason::NotRepeatable), "{cause:?}");
         assert_eq!(world.resource.counters().refused, 1, "{version:?}");
 
         // The refusal was not for nothing: the next request has a newer token.

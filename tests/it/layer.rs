@@ -1,0 +1,25 @@
+//! The layer over services that are functions, with tokio's clock paused.
+
+mod by_hand;
+mod callers;
+mod meanings;
+mod originals;
+mod origins;
+mod readiness;
+mod repeats;
+mod rollovers;
+mod threads;
+mod types;
+
+use http::Response;
+use tower_oauth::service::{Rejected, RejectedReason};
+
+/// What was told to the caller of a rejected request.
+fn told<B>(response: &Response<B>) -> &Rejected {
+    response.extensions().get().expect("it was rejected")
+}
+
+#[track_caller]
+fn assert_reason<B>(response: &Response<B>, is: fn(&RejectedReason) -> bool) {
+    assert!(is(told(response).reason()), "{:?}", told(response));
+}
