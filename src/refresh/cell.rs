@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell as ThreadCell,
+    ops::Deref,
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -110,12 +111,24 @@ fn lane() -> usize {
 #[derive(Default)]
 pub(crate) struct Cell(ArcSwapOption<Snapshot>);
 
+/// The current snapshot, borrowed: nothing is counted, so no two threads fight over it.
+pub(crate) struct Current(Guard<Option<Arc<Snapshot>>>);
+
+impl Deref for Current {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        self.0.as_deref().expect("it is made of one that is there")
+    }
+}
+
 impl Cell {
-    pub(crate) fn load(&self) -> Guard<Option<Arc<Snapshot>>> {
-        self.0.load()
+    pub(super) fn load(&self) -> Option<Current> {
+        let current = self.0.load();
+        current.is_some().then(|| Current(current))
     }
 
-    pub(crate) fn load_full(&self) -> Option<Arc<Snapshot>> {
+    pub(super) fn load_full(&self) -> Option<Arc<Snapshot>> {
         self.0.load_full()
     }
 
