@@ -32,6 +32,7 @@
 //! | `hyper` | yes | the transport to the authorization server: hyper-util, hyper-rustls, rustls with aws-lc-rs |
 //! | `jwt` | yes | the signer for `private_key_jwt` with a key of your own: aws-lc-rs |
 //! | `tracing` | yes | events go to the `tracing` crate |
+//! | `legacy-ciphers` | no | keystores of old, encrypted with Triple DES or RC2: the crates `des` and `rc2` |
 //! | `platform-roots` | no | the operating system's certificate authorities vouch for the authorization server |
 //! | `tower-http` | no | a 401 that `FollowRedirect` brings from another origin is no rejection |
 //! | `testing` | no | embedded servers for tests |
