@@ -66,14 +66,17 @@ pub(super) fn read(
     }
     let content = data(content).ok_or(DAMAGED)?;
 
+    let mut entries = Entries::default();
     match (der::expect(SEQUENCE, fields), password) {
-        (Some((mac, _)), Some(password)) => verify(mac, content, password, work)?,
+        (Some((mac, _)), Some(password)) => {
+            verify(mac, content, password, work)?;
+            entries.verified = true;
+        }
         _ if allow_unverified => {}
         (Some(_), None) => return Err(Fault::MissingPassword),
         (None, _) => return Err(Fault::Unverified),
     }
 
-    let mut entries = Entries::default();
     let (contents, _) = der::expect(SEQUENCE, content).ok_or(DAMAGED)?;
     for content in elements(contents) {
         let (_, content) = content.ok_or(DAMAGED)?;

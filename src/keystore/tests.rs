@@ -126,6 +126,12 @@ fn an_encrypted_key_is_named_as_the_cause() {
             "{error}"
         );
         assert!(error.to_string().contains("openssl pkey"), "{error}");
+        let both = [key, CERTIFICATE].concat();
+        let error = refused(&both, &both);
+        assert!(
+            matches!(error, KeystoreError::EncryptedKey { .. }),
+            "{error}"
+        );
     }
 }
 
