@@ -3,12 +3,14 @@ use std::{
     hash::{BuildHasher, RandomState},
     path::Path,
     sync::Arc,
+    time::{Duration, SystemTime},
 };
 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
-use super::{KeystoreError, pem::Pem};
+use super::{KeystoreError, certificate::Certificate, pem::Pem};
+use crate::clock::Clock;
 
 /// A certificate chain with its private key: who a client is.
 ///
@@ -18,8 +20,13 @@ use super::{KeystoreError, pem::Pem};
 /// share the key. `Debug` shows nothing of it, and it is wiped when the last clone is dropped.
 ///
 /// The chain starts with the client's own certificate; its issuers follow, up to but without the
-/// root. The key is PKCS#8, PKCS#1 or SEC1, without a passphrase. With the feature `hyper` or
-/// `jwt`, loading also proves that the key is usable and belongs to the certificate.
+/// root. With the feature `hyper` or `jwt`, a chain in another order is put right, and loading
+/// proves that the key is usable and belongs to the certificate. A certificate that has expired,
+/// or is not valid yet, is refused; while an identity is in use, whoever holds it looks at
+/// [`not_after`](Self::not_after).
+///
+/// What is encrypted, or comes from a Java or PKCS#12 store, is loaded by a
+/// [`KeyStore`](https://docs.rs/tower-oauth/latest/tower_oauth/keystore/struct.KeyStore.html).
 #[derive(Clone)]
 pub struct ClientIdentity(Arc<Inner>);
 
@@ -32,10 +39,14 @@ struct Inner {
     chain: Vec<CertificateDer<'static>>,
     key: Zeroizing<PrivateKeyDer<'static>>,
     number: IdentityNumber,
+    subject: String,
+    not_before: SystemTime,
+    not_after: SystemTime,
 }
 
 impl ClientIdentity {
     /// Reads a certificate chain and its key from two PEM files; they may be one and the same.
+    /// The key is PKCS#8, PKCS#1 or SEC1, without a passphrase.
     ///
     /// Blocks while it reads.
     ///
@@ -46,9 +57,11 @@ impl ClientIdentity {
         certificates: impl AsRef<Path>,
         key: impl AsRef<Path>,
     ) -> Result<Self, KeystoreError> {
-        Self::new(
+        Self::from_parts(
             &Pem::read(certificates.as_ref())?,
             &Pem::read(key.as_ref())?,
+            |pem| pem.key().map(|key| Zeroizing::new(key.clone_key())),
+            now(&Clock::system()),
         )
     }
 
@@ -58,10 +71,27 @@ impl ClientIdentity {
     ///
     /// A [`KeystoreError`] names the part and the cure.
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, KeystoreError> {
-        Self::new(
+        Self::from_parts(
             &Pem::parse(certificates, "the certificates given".into())?,
             &Pem::parse(key, "the key given".into())?,
+            |pem| pem.key().map(|key| Zeroizing::new(key.clone_key())),
+            now(&Clock::system()),
         )
+    }
+
+    /// The name of the certificate's subject, for people: `CN=orders, O=Example`.
+    pub fn subject(&self) -> &str {
+        &self.0.subject
+    }
+
+    /// When the certificate became valid.
+    pub fn not_before(&self) -> SystemTime {
+        self.0.not_before
+    }
+
+    /// When the certificate expires.
+    pub fn not_after(&self) -> SystemTime {
+        self.0.not_after
     }
 
     /// The chain, the client's own certificate first. Never empty.
@@ -80,7 +110,12 @@ impl ClientIdentity {
 
     /// Takes each part from the other text where its own has none, so that swapped arguments and
     /// combined files work.
-    fn new(certificates: &Pem, key: &Pem) -> Result<Self, KeystoreError> {
+    pub(super) fn from_parts(
+        certificates: &Pem,
+        key: &Pem,
+        open: impl FnOnce(&Pem) -> Result<Zeroizing<PrivateKeyDer<'static>>, KeystoreError>,
+        now: SystemTime,
+    ) -> Result<Self, KeystoreError> {
         let of_chain = if !certificates.has_certificates() && key.has_certificates() {
             key
         } else {
@@ -91,15 +126,52 @@ impl ClientIdentity {
         } else {
             key
         };
-        let chain = of_chain.certificates()?.to_vec();
-        let key = of_key.key()?;
-        #[cfg(any(feature = "hyper", feature = "jwt"))]
-        check(&chain[0], of_chain.input(), key, of_key.input())?;
+        Self::new(
+            of_chain.certificates()?.to_vec(),
+            of_chain.input(),
+            open(of_key)?,
+            of_key.input(),
+            now,
+        )
+    }
+
+    /// Checks that the parts belong together and are valid now. The chain has a certificate.
+    pub(super) fn new(
+        chain: Vec<CertificateDer<'static>>,
+        of_chain: &str,
+        key: Zeroizing<PrivateKeyDer<'static>>,
+        of_key: &str,
+        now: SystemTime,
+    ) -> Result<Self, KeystoreError> {
+        let chain = chain_of_key(chain, of_chain, &key, of_key)?;
+        let input = || of_chain.to_owned();
+        let leaf = chain.first().and_then(|leaf| Certificate::parse(leaf));
+        let Some(leaf) = leaf else {
+            return Err(KeystoreError::UnsupportedCertificate { input: input() });
+        };
+        let (subject, not_before, not_after) = (leaf.subject(), leaf.not_before, leaf.not_after);
+        if now > not_after {
+            return Err(KeystoreError::Expired {
+                input: input(),
+                subject,
+                not_after,
+            });
+        }
+        if now < not_before {
+            return Err(KeystoreError::NotYetValid {
+                input: input(),
+                subject,
+                not_before,
+            });
+        }
         Ok(Self(Arc::new(Inner {
             // Random and not counted: a counter would be state of the whole process.
             number: IdentityNumber(RandomState::new().hash_one(&chain)),
-            key: Zeroizing::new(key.clone_key()),
+            key,
             chain,
+            subject,
+            not_before,
+            not_after,
         })))
     }
 }
@@ -110,27 +182,41 @@ impl fmt::Debug for ClientIdentity {
     }
 }
 
-/// Proves that the key can be used and belongs to the certificate.
+pub(super) fn now(clock: &Clock) -> SystemTime {
+    clock.now().wall_after(Duration::ZERO)
+}
+
+/// The chain in its order, if the key can be used and belongs to it.
 #[cfg(any(feature = "hyper", feature = "jwt"))]
-fn check(
-    certificate: &CertificateDer<'_>,
-    of_certificate: &str,
+fn chain_of_key(
+    chain: Vec<CertificateDer<'static>>,
+    of_chain: &str,
     key: &PrivateKeyDer<'_>,
     of_key: &str,
-) -> Result<(), KeystoreError> {
+) -> Result<Vec<CertificateDer<'static>>, KeystoreError> {
     let Some(key) = super::KeyPair::parse(key) else {
         return Err(KeystoreError::UnsupportedKey {
             input: of_key.into(),
         });
     };
-    match super::der::subject_public_key(certificate) {
-        Some(public) if public == key.public_key() => Ok(()),
-        Some(_) => Err(KeystoreError::Mismatch {
-            key: of_key.into(),
-            certificate: of_certificate.into(),
-        }),
-        None => Err(KeystoreError::UnsupportedCertificate {
-            input: of_certificate.into(),
-        }),
+    if !chain.iter().all(|it| Certificate::parse(it).is_some()) {
+        return Err(KeystoreError::UnsupportedCertificate {
+            input: of_chain.into(),
+        });
     }
+    super::chain::of_key(key.public_key(), chain).ok_or_else(|| KeystoreError::Mismatch {
+        key: of_key.into(),
+        certificate: of_chain.into(),
+    })
+}
+
+/// Without cryptography there is nothing to prove it by.
+#[cfg(not(any(feature = "hyper", feature = "jwt")))]
+fn chain_of_key(
+    chain: Vec<CertificateDer<'static>>,
+    _: &str,
+    _: &PrivateKeyDer<'_>,
+    _: &str,
+) -> Result<Vec<CertificateDer<'static>>, KeystoreError> {
+    Ok(chain)
 }

@@ -58,6 +58,16 @@ fn the_chain_keeps_its_order() {
     assert_eq!(identity.chain()[0], alone.chain()[0]);
 }
 
+#[cfg(any(feature = "hyper", feature = "jwt"))]
+#[test]
+fn a_chain_in_another_order_is_put_right() {
+    let straight = [CERTIFICATE, key!("ca.pem")].concat();
+    let straight = ClientIdentity::from_pem(&straight, KEY).unwrap();
+    let upside_down = [key!("ca.pem"), &key!("rsa-client.pem")[..], CERTIFICATE].concat();
+    let put_right = ClientIdentity::from_pem(&upside_down, KEY).unwrap();
+    assert_eq!(put_right.chain(), straight.chain());
+}
+
 #[test]
 fn text_around_the_sections_a_mark_and_crlf_do_no_harm() {
     let text = String::from_utf8(CERTIFICATE.to_vec()).unwrap();
@@ -116,6 +126,12 @@ fn an_encrypted_key_is_named_as_the_cause() {
             "{error}"
         );
         assert!(error.to_string().contains("openssl pkey"), "{error}");
+        let both = [key, CERTIFICATE].concat();
+        let error = refused(&both, &both);
+        assert!(
+            matches!(error, KeystoreError::EncryptedKey { .. }),
+            "{error}"
+        );
     }
 }
 
@@ -135,8 +151,8 @@ fn a_key_of_another_certificate_is_refused() {
     for (certificates, key) in [
         (CERTIFICATE.to_vec(), &key!("rsa-pkcs8.pem")[..]),
         (key!("rsa-client.pem").to_vec(), KEY),
-        // The chain is upside down.
-        ([key!("ca.pem"), CERTIFICATE].concat(), KEY),
+        // That of an issuer alone.
+        (key!("ca.pem").to_vec(), KEY),
     ] {
         let error = refused(&certificates, key);
         assert!(matches!(error, KeystoreError::Mismatch { .. }), "{error}");

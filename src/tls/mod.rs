@@ -7,6 +7,7 @@
 mod client;
 mod config;
 mod trust;
+mod verify;
 
 pub use self::{client::hyper_client, config::TlsConfig, trust::TrustAnchors};
 
