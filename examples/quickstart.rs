@@ -3,6 +3,8 @@
 //!
 //! `cargo run --example quickstart` prints a timeline, and fails if anything is not as told.
 
+#![allow(clippy::print_stdout, reason = "it prints a timeline")]
+
 use std::{
     error::Error,
     time::{Duration, UNIX_EPOCH},
@@ -107,10 +109,7 @@ impl Story {
         let clock = ManualClock::new(UNIX_EPOCH + Duration::from_secs(1_800_000_000));
         let pki = Pki::new()?;
         let keystore = pki.client("orders-service")?;
-        let identity = ClientIdentity::from_pem(
-            keystore.certificate_pem().as_bytes(),
-            keystore.key_pem().as_bytes(),
-        )?;
+        let identity = keystore.identity()?;
         let server = FakeAuthorizationServer::builder(&pki)
             .client(Client::tls_client_auth(
                 "orders-mtls",

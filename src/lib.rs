@@ -32,7 +32,9 @@
 //! | `hyper` | yes | the transport to the authorization server: hyper-util, hyper-rustls, rustls with aws-lc-rs |
 //! | `jwt` | yes | the signer for `private_key_jwt` with a key of your own: aws-lc-rs |
 //! | `tracing` | yes | events go to the `tracing` crate |
+//! | `http2` | no | HTTP/2 in [`tls::hyper_client`](https://docs.rs/tower-oauth/latest/tower_oauth/tls/fn.hyper_client.html) |
 //! | `platform-roots` | no | the operating system's certificate authorities vouch for the authorization server |
+//! | `tower-http` | no | a 401 that `FollowRedirect` brings from another origin is no rejection |
 //! | `testing` | no | embedded servers for tests |
 //!
 //! Turning one on changes nothing that worked before. Without `hyper`, give

@@ -8,7 +8,7 @@ use super::{ReplayBody, ReplaySpare, RetryBody, Spare};
 use crate::error::BoxError;
 
 /// The spare of a body that can hold any other: armed, it holds a [`ReplayBody`] around what it
-/// held before.
+/// held before. A box that is armed twice, by one layer above another, is kept twice.
 pub struct BoxedSpare<B> {
     spare: ReplaySpare<B>,
     boxed: fn(ReplayBody<B>) -> B,

@@ -18,7 +18,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
 //! // Any body; a stream more likely than this.
-//! let body = ReplayBody::new(Full::from("order"));
+//! let body = ReplayBody::new(Full::new("order".as_bytes()));
 //! let (mut first, spare) = body.arm(64 * 1024);
 //! first.frame().await.unwrap().unwrap();
 //!

@@ -19,6 +19,7 @@ use crate::error::BoxError;
 /// unhindered and can't be sent again.
 ///
 /// Until it is [armed](RetryBody::arm), the wrapper passes frames through and keeps nothing.
+/// Frames of [`Bytes`] are passed on and kept without copying, unless they are small.
 ///
 /// An error of the inner body is passed on; the body can't be sent again after it.
 pub struct ReplayBody<B> {

@@ -13,7 +13,6 @@ const SMALL: usize = 512;
 ///
 /// It records while someone may want to send the body again, up to a limit of octets. A recording
 /// with a gap is worth nothing: then all of it goes.
-#[derive(Debug)]
 pub(super) struct Tape {
     frames: VecDeque<Kept>,
     /// Small data frames, which follow `frames` and have been played.
@@ -21,13 +20,13 @@ pub(super) struct Tape {
     /// How many of `frames` have been played.
     played: usize,
     octets: usize,
-    /// 0: nothing is recorded.
+    /// 0: nothing is recorded, as it never is after a gap.
     limit: usize,
     /// Whether all that was ever read of the body is here.
     whole: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Kept {
     Data(Bytes),
     Trailers(HeaderMap),
@@ -86,18 +85,17 @@ impl Tape {
             self.frames.len(),
             "the body is read after the tape"
         );
-        if !self.whole {
-            return;
+        if self.limit == 0 {
+            return self.erase();
         }
         let kept = match (frame.data_ref(), frame.trailers_ref()) {
-            (Some(data), _) if data.is_empty() => return,
             (Some(data), _) => Kept::Data(data.clone()),
             (None, Some(trailers)) => Kept::Trailers(trailers.clone()),
             // A kind of frame that is yet to be invented.
             (None, None) => return self.erase(),
         };
         let octets = self.octets.saturating_add(kept.octets());
-        if self.limit == 0 || octets > self.limit {
+        if octets > self.limit {
             return self.erase();
         }
         self.octets = octets;

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::{
     control::{FlightNo, Start},
-    handle::Shared,
+    shared::Shared,
 };
 use crate::{
     clock::Timestamp,

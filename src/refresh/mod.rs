@@ -19,10 +19,12 @@
 //! ```
 
 mod backoff;
+mod caller;
 mod cell;
 mod control;
 mod flight;
 mod handle;
+mod shared;
 mod status;
 mod wait;
 mod worker;

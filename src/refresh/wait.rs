@@ -7,7 +7,8 @@ use tokio::sync::watch;
 use super::{
     cell::Snapshot,
     control::{Rejection, Why},
-    handle::{TokenHandle, no_runtime},
+    handle::TokenHandle,
+    shared::no_runtime,
 };
 use crate::error::TokenError;
 
@@ -34,6 +35,16 @@ pub(crate) struct Granted {
     pub(crate) snapshot: Arc<Snapshot>,
     /// It was fetched for the very request that waited.
     pub(crate) waited: bool,
+}
+
+impl Granted {
+    /// Leave to send a token that was there already.
+    pub(super) fn at_hand(snapshot: Arc<Snapshot>) -> Self {
+        Self {
+            snapshot,
+            waited: false,
+        }
+    }
 }
 
 /// The wait of a call for a token.

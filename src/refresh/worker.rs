@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::handle::Shared;
+use super::shared::Shared;
 use crate::clock::Clock;
 
 /// Runs until the handle is gone. It holds no strong reference while it sleeps.

@@ -61,9 +61,9 @@ impl<B: RetryBody, R> Attempt<B, R> {
         }
     }
 
-    /// What is kept of it for a second send; nothing when it is the second.
+    /// What is kept of it for a second send; nothing when there can't be one.
     pub(super) fn kept(&self) -> Option<Self> {
-        if self.second.is_some() {
+        if self.second.is_some() || !self.spare.is_retryable() {
             return None;
         }
         Some(Self {
@@ -115,7 +115,7 @@ where
 
     fn call(&mut self, attempt: Attempt<B, R>) -> Self::Future {
         let Some(second) = attempt.second else {
-            let once = !attempt.spare.is_retryable();
+            let retryable = attempt.spare.is_retryable();
             let body = attempt
                 .body
                 .into_inner()
@@ -123,8 +123,9 @@ where
             let ticket = Ticket {
                 granted: None,
                 again: false,
-                policy: true,
-                once,
+                // Without a copy the policy above isn't asked.
+                policy: retryable,
+                once: !retryable,
             };
             let request = Request::from_parts(attempt.head, body);
             return AttemptFuture::Sent {
@@ -140,7 +141,6 @@ where
                     let ticket = Ticket {
                         granted: Some(granted),
                         again: true,
-                        // There is no copy any more, so the policy above isn't asked again.
                         policy: false,
                         once: true,
                     };

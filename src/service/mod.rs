@@ -52,4 +52,3 @@ pub use self::{
     policy::{Pending, RetryOnUnauthorized},
     rejected::{Rejected, RejectedReason},
 };
-pub use crate::challenge::{ByErrorCode, Classify, Meaning};

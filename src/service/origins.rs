@@ -158,11 +158,26 @@ impl AllowedOrigins {
         Ok(Destination::Allowed(OriginId(at as u64)))
     }
 
-    /// The name of the origin of this URI, for events and errors.
-    pub(super) fn name(&self, uri: &Uri) -> String {
-        Asked::of(uri)
-            .or_else(|| Some(Asked::from(self.listed.get(self.fixed?)?)))
+    /// The URI, if the name of its origin can't be had from the list.
+    pub(super) fn unlisted(&self, uri: &Uri) -> Option<Uri> {
+        self.any_https.then(|| uri.clone())
+    }
+
+    /// The name of an origin, for events and errors.
+    pub(super) fn name(&self, id: OriginId, unlisted: Option<&Uri>) -> String {
+        let listed = usize::try_from(id.0)
+            .ok()
+            .and_then(|at| self.listed.get(at));
+        listed
+            .map(Asked::from)
+            .or_else(|| Asked::of(unlisted?))
             .map_or_else(|| "?".to_owned(), |asked| asked.to_string())
+    }
+
+    /// Whether this URI is of that origin.
+    #[cfg(feature = "tower-http")]
+    pub(super) fn is_of(&self, uri: &Uri, id: OriginId) -> bool {
+        self.check(uri, &HeaderMap::new()) == Ok(Destination::Allowed(id))
     }
 }
 
@@ -437,10 +452,12 @@ mod tests {
         assert_eq!(check(&origins, "/orders", None), Ok(true));
         assert_eq!(check(&origins, "/orders", Some("grpc.example")), Ok(true));
         assert!(check(&origins, "/orders", Some("api.example")).is_err());
-        assert_eq!(
-            origins.name(&"/orders".parse().unwrap()),
-            "https://grpc.example"
-        );
+        let Ok(Destination::Allowed(id)) =
+            origins.check(&Uri::from_static("/x"), &HeaderMap::new())
+        else {
+            panic!("it was allowed just now");
+        };
+        assert_eq!(origins.name(id, None), "https://grpc.example");
     }
 
     #[test]

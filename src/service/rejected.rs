@@ -69,6 +69,8 @@ pub(super) struct Sent {
     pub(super) waited: bool,
     /// It was the second send.
     pub(super) again: bool,
+    /// It can't be sent again.
+    pub(super) once: bool,
     /// The header that was sent: what servers echo is recognised by it.
     pub(super) credential: HeaderValue,
 }
@@ -96,7 +98,7 @@ impl Rejected {
             generation: self.sent.generation,
             origin: self.sent.origin,
             waited: self.sent.waited,
-            retryable: !self.sent.again,
+            retryable: !self.sent.once,
         };
         if let Verdict::Original(why) = handle.rejected(rejection) {
             self.not_healed(why, handle.now().mono);

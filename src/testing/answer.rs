@@ -63,6 +63,9 @@ impl Answer {
 
     /// The response with only half of its body, until the gate opens.
     pub(super) fn into_held_response(self, gate: Gate) -> Response<AnswerBody> {
+        if self.body.is_empty() {
+            return self.into_response();
+        }
         let mut rest = self.body.clone();
         let half = rest.split_to(rest.len() / 2);
         let body = HeldBody {

@@ -4,14 +4,17 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     sync::{
-        Arc, Mutex, Weak,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use http::{Request, Response};
-use hyper::{body::Incoming, rt::Executor, service::service_fn};
-use hyper_util::{rt::TokioIo, server::conn::auto};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
 use rustls::ServerConfig;
 use rustls_pki_types::CertificateDer;
 use tokio::{
@@ -21,7 +24,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{answer::AnswerBody, lock, pki};
+use super::{answer::AnswerBody, pki};
 
 /// Connections that may wait to be accepted: a crowd of clients connects at the same moment.
 const BACKLOG: u32 = 1024;
@@ -94,7 +97,8 @@ impl Bound {
 
 // ===== impl Serving =====
 
-/// A listener with all its connections; they end when this is dropped.
+/// A listener with all its connections. They end when this is dropped: the task sees that
+/// `power` is gone.
 #[derive(Debug)]
 pub(super) struct Serving {
     power: watch::Sender<Power>,
@@ -128,16 +132,10 @@ impl Serving {
     }
 
     /// Ends the listener and all connections, and waits for the listener's end.
-    pub(super) async fn shutdown(mut self) {
-        self.task.abort();
-        // An abort is what was asked for.
-        let _ = (&mut self.task).await;
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        self.task.abort();
+    pub(super) async fn shutdown(self) {
+        drop(self.power);
+        // It ends with an error only when the runtime is going down, and the listener with it.
+        let _ = self.task.await;
     }
 }
 
@@ -210,8 +208,8 @@ impl<H: Handler> Connection<H> {
             thumbprint: leaf.map(pki::thumbprint),
         };
 
-        let streams = Arc::new(Mutex::new(JoinSet::new()));
-        let mut builder = auto::Builder::new(Streams(Arc::downgrade(&streams)));
+        // The tasks of HTTP/2 streams end by themselves when their connection is dropped.
+        let mut builder = auto::Builder::new(TokioExecutor::new());
         builder
             .http2()
             .max_concurrent_streams(STREAMS)
@@ -245,26 +243,6 @@ impl<H: Handler> Connection<H> {
             Ok(())
         } else {
             Err(io::ErrorKind::ConnectionAborted.into())
-        }
-    }
-}
-
-// ===== impl Streams =====
-
-/// Spawns the streams of one HTTP/2 connection. The connection's task owns the set, so that they
-/// end with it.
-#[derive(Clone)]
-struct Streams(Weak<Mutex<JoinSet<()>>>);
-
-impl<F> Executor<F> for Streams
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    fn execute(&self, future: F) {
-        if let Some(streams) = self.0.upgrade() {
-            let mut streams = lock(&streams);
-            while streams.try_join_next().is_some() {}
-            streams.spawn(future);
         }
     }
 }

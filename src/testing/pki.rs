@@ -12,7 +12,10 @@ use rcgen::{
 use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::secret::SecretString;
+use crate::{
+    keystore::{ClientIdentity, KeystoreError},
+    secret::SecretString,
+};
 
 /// A throw-away certificate authority.
 ///
@@ -189,6 +192,16 @@ impl ClientPem {
     /// The private key (PKCS#8).
     pub fn key_pem(&self) -> &str {
         self.key_pem.expose()
+    }
+
+    /// Both, loaded.
+    ///
+    /// # Errors
+    ///
+    /// Only if the identity could not be used, which would be a fault of this kit.
+    pub fn identity(&self) -> Result<ClientIdentity, KeystoreError> {
+        let (certificate, key) = (self.certificate_pem(), self.key_pem());
+        ClientIdentity::from_pem(certificate.as_bytes(), key.as_bytes())
     }
 
     /// The public key (SubjectPublicKeyInfo).

@@ -10,8 +10,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
-use http_body::{Body, Frame};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::CONTENT_LENGTH};
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::{body::Incoming, client, server, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -29,10 +29,11 @@ enum Version {
 
 const VERSIONS: [Version; 2] = [Version::Http1, Version::Http2];
 
-/// A body of no known length, fed by the test, that counts what is read of it.
+/// A body fed by the test, that counts what is read of it.
 struct Fed {
     frames: mpsc::UnboundedReceiver<Frame<Bytes>>,
     read: Arc<AtomicUsize>,
+    size: SizeHint,
 }
 
 /// The test's end of a `Fed`: dropped, it ends the body.
@@ -48,7 +49,8 @@ fn fed() -> (Feed, Fed) {
         frames: sender,
         read: Arc::clone(&read),
     };
-    (feed, Fed { frames, read })
+    let size = SizeHint::default();
+    (feed, Fed { frames, read, size })
 }
 
 impl Feed {
@@ -76,13 +78,23 @@ impl Body for Fed {
         let frame = ready!(self.frames.poll_recv(cx));
         self.read
             .fetch_add(usize::from(frame.is_some()), Ordering::Relaxed);
+        if let (Some(left), Some(Some(data))) =
+            (self.size.exact(), frame.as_ref().map(Frame::data_ref))
+        {
+            self.size.set_exact(left - data.len() as u64);
+        }
         Poll::Ready(frame.map(Ok))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.size
     }
 }
 
 /// What the server's side of a connection holds once the request's head is there: the upload,
 /// not read yet, and the feed of the answer's body, whose head is sent.
 struct Served {
+    length: Option<HeaderValue>,
     upload: Incoming,
     answer: Feed,
 }
@@ -98,8 +110,14 @@ async fn exchange(
     let (served, mut serving) = mpsc::unbounded_channel();
     let service = service_fn(move |request: Request<Incoming>| {
         let (answer, body) = fed();
+        let length = request.headers().get(CONTENT_LENGTH).cloned();
         let upload = request.into_body();
-        served.send(Served { upload, answer }).unwrap();
+        let call = Served {
+            length,
+            upload,
+            answer,
+        };
+        served.send(call).unwrap();
         async move { Response::builder().status(status).body(body) }
     });
     let (near, far) = (TokioIo::new(near), TokioIo::new(far));
@@ -136,7 +154,12 @@ struct Rejected {
 }
 
 async fn rejected(version: Version) -> Rejected {
-    let (upload, body) = fed();
+    rejected_sized(version, SizeHint::default()).await
+}
+
+async fn rejected_sized(version: Version, size: SizeHint) -> Rejected {
+    let (upload, mut body) = fed();
+    body.size = size;
     let (body, spare) = ReplayBody::new(body).arm(64 * 1024);
     upload.data("one ");
     let (response, mut served) = exchange(version, StatusCode::UNAUTHORIZED, body).await;
@@ -214,6 +237,46 @@ async fn after_a_take_the_second_send_is_whole_and_the_first_is_seen_as_broken()
 
         let broken = call.served.upload.collect().await;
         assert!(broken.is_err(), "{version:?}: {broken:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_known_length_keeps_its_length() {
+    for version in VERSIONS {
+        let call = rejected_sized(version, SizeHint::with_exact(7)).await;
+        assert_eq!(call.served.length.unwrap(), "7");
+        assert!(call.spare.claim());
+        let body = call.spare.take().unwrap();
+        let (_response, served) = exchange(version, StatusCode::OK, body).await;
+        assert_eq!(served.length.unwrap(), "7", "{version:?}");
+        call.upload.data("two");
+        drop(call.upload);
+        let whole = served.upload.collect().await.unwrap();
+        assert_eq!(whole.to_bytes(), "one two", "{version:?}");
+        let broken = call.served.upload.collect().await;
+        assert!(broken.is_err(), "{version:?}: {broken:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_was_uploaded_to_its_end_is_sent_again() {
+    for version in VERSIONS {
+        let call = rejected(version).await;
+        call.upload.data("two");
+        if let Some(trailers) = trailers(version) {
+            call.upload.trailers(trailers);
+        }
+        drop(call.upload);
+        let first = call.served.upload.collect().await.unwrap();
+        assert_eq!(first.trailers(), trailers(version).as_ref());
+        assert_eq!(first.to_bytes(), "two", "{version:?}: after what was read");
+
+        assert!(call.spare.claim());
+        let body = call.spare.take().unwrap();
+        let (_response, served) = exchange(version, StatusCode::OK, body).await;
+        let whole = served.upload.collect().await.unwrap();
+        assert_eq!(whole.trailers(), trailers(version).as_ref());
+        assert_eq!(whole.to_bytes(), "one two", "{version:?}");
     }
 }
 

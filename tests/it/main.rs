@@ -5,4 +5,5 @@ mod body;
 mod kit;
 mod layer;
 mod life;
+mod over_tls;
 mod support;

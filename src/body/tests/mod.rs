@@ -379,6 +379,39 @@ fn a_body_that_panicked_is_not_sent_again() {
     assert!(matches!(first.poll(), Polled::Error(_)));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn sends_on_several_threads_are_whole_or_broken_and_never_hang() {
+    for round in 0..300 {
+        let frames = 20;
+        let (gate, body) = source((0..frames).map(|_| data("data")));
+        let whole = "data".repeat(frames);
+        let (body, spare) = body.arm(LIMIT);
+        let first = tokio::spawn(body.collect());
+        let feed = tokio::spawn(async move {
+            for _ in 0..frames {
+                gate.open(1);
+                tokio::task::yield_now().await;
+            }
+        });
+        for _ in 0..round % 10 {
+            tokio::task::yield_now().await;
+        }
+        assert!(spare.claim());
+        let taken = round % 3 > 0;
+        if taken {
+            let second = spare.take().unwrap().collect().await.unwrap();
+            assert_eq!(second.to_bytes(), whole);
+        } else {
+            spare.release();
+        }
+        match first.await.unwrap() {
+            Ok(first) => assert_eq!(first.to_bytes(), whole),
+            Err(error) => assert!(taken, "{error}"),
+        }
+        feed.await.unwrap();
+    }
+}
+
 // ===== the limit and the life of the buffer =====
 
 #[test]
@@ -518,17 +551,61 @@ fn an_unarmed_body_passes_through_and_keeps_nothing() {
         only.drain(),
         (b"two".to_vec(), Some(trailers()), Polled::End)
     );
+
+    let (gate, body) = source([Frame::trailers(HeaderMap::new())]);
+    let mut only = Sender::new(body);
+    gate.open(1);
+    assert_eq!(only.poll(), Polled::Trailers(HeaderMap::new()));
+    assert_eq!(only.poll(), Polled::End);
 }
 
 #[test]
-fn a_body_that_was_read_before_it_was_armed_is_not_sent_again() {
+fn a_body_that_lost_a_part_is_not_sent_again_when_armed_anew() {
+    type Lose = fn(ReplayBody<Source>) -> ReplayBody<Source>;
+    let unarmed: Lose = |body| {
+        let mut early = Sender::new(body);
+        early.poll();
+        early.body
+    };
+    let spare_gone: Lose = |body| {
+        let (mut first, _spare) = arm(body, LIMIT);
+        first.poll();
+        first.body
+    };
+    let freed_while_sent_again: Lose = |body| {
+        let (mut first, spare) = arm(body, LIMIT);
+        first.poll();
+        let mut second = second(&spare);
+        drop(spare);
+        second.poll();
+        second.body
+    };
+    for lose in [unarmed, spare_gone, freed_while_sent_again] {
+        for lost in [data("one"), Frame::data(Bytes::from(vec![7; 1000]))] {
+            let (frame, holders) = tracked();
+            let (gate, body) = source([lost, frame, data("two")]);
+            gate.open(3);
+            let (mut first, spare) = arm(lose(body), LIMIT);
+            assert!(!spare.claim());
+            drop(first.poll());
+            assert_eq!(Arc::strong_count(&holders), 1, "kept in vain");
+            assert!(!spare.claim());
+            assert_eq!(first.drain(), ended("two"));
+        }
+    }
+}
+
+#[test]
+fn a_body_that_lost_nothing_is_sent_again_when_armed_anew() {
     let (gate, body) = source([data("one"), data("two")]);
-    let mut early = Sender::new(body);
+    let (mut first, spare) = arm(body, LIMIT);
     gate.open(2);
-    early.poll();
-    let (mut first, spare) = arm(early.body, LIMIT);
-    assert!(!spare.claim());
-    assert_eq!(first.drain(), ended("two"));
+    first.poll();
+    let second_send = second(&spare);
+    drop(spare);
+    let (mut second_send, spare) = arm(second_send.body, LIMIT);
+    assert_eq!(second_send.drain(), ended("onetwo"));
+    assert_eq!(second(&spare).drain(), ended("onetwo"));
 }
 
 #[test]

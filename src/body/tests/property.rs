@@ -104,8 +104,8 @@ impl Sent {
             Polled::Data(data) => self.data.extend_from_slice(&data),
             Polled::Trailers(trailers) => self.trailers = Some(trailers),
             last => {
-                let ended = self.last.as_ref() == Some(&Polled::End);
-                assert!(!ended || last != Polled::End || sender.body.is_end_stream());
+                let failed = matches!(self.last, Some(Polled::Error(_)));
+                assert!(last != Polled::End || !failed && sender.body.is_end_stream());
                 self.last = Some(last);
                 return false;
             }

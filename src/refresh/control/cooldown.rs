@@ -21,19 +21,19 @@ const ORIGINS: usize = 1024;
 pub(crate) struct OriginId(pub(crate) u64);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Origin {
-    steps: u32,
-    until: Duration,
+pub(super) struct Origin {
+    pub(super) steps: u32,
+    pub(super) until: Duration,
     /// The newest token whose refusal was counted.
-    refused: Generation,
+    pub(super) refused: Generation,
     /// The newest token that was accepted.
-    accepted: Generation,
+    pub(super) accepted: Generation,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Cooldown {
-    until: Duration,
-    origins: BTreeMap<OriginId, Origin>,
+    pub(super) until: Duration,
+    pub(super) origins: BTreeMap<OriginId, Origin>,
 }
 
 impl Cooldown {

@@ -11,6 +11,10 @@
 //! is held while a newer token is awaited.
 
 mod cooldown;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -145,11 +149,12 @@ struct Booking {
     held: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct BackOff {
     until: Duration,
     failures: u32,
-    by_server: bool,
+    /// How much of it a server asked for.
+    by_server: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -210,7 +215,6 @@ impl Control {
         if self.usable(now) {
             return (Demand::Use, self.tick(now));
         }
-        self.demanded = true;
         match self.join_or_start(now) {
             Ok((no, start)) => (Demand::Wait(no), start),
             Err(until) => (
@@ -257,7 +261,6 @@ impl Control {
             if !self.open {
                 return (Answer::Original(Why::Closed), None);
             }
-            self.demanded = true;
             return match self.join_or_start(now) {
                 Ok((no, start)) => (Answer::Hold(no), start),
                 Err(until) => (Answer::Original(Why::BackOff(until)), None),
@@ -334,10 +337,9 @@ impl Control {
 
     /// The client's identity changed (T15).
     pub(crate) fn identity_changed(&mut self, now: Timestamp) -> Option<Start> {
-        let identity = self.rotation.as_ref().map_or(0, |it| it.identity);
-        let flying = self.flight.as_ref().map_or(0, |it| it.identity);
+        let before = self.rotation.as_ref().map_or(0, |it| it.identity);
         self.rotation = Some(Rotation {
-            identity: identity.max(flying) + 1,
+            identity: before + 1,
             until: Duration::ZERO,
             failures: 0,
         });
@@ -451,6 +453,7 @@ impl Control {
     /// Joins the flight or booking there is, else starts or books one (T3). Fails with the end of
     /// the back-off.
     fn join_or_start(&mut self, now: Timestamp) -> Result<(FlightNo, Option<Start>), Duration> {
+        self.demanded = true;
         if let Some(flight) = &self.flight {
             return Ok((flight.no, None));
         }
@@ -520,10 +523,9 @@ impl Control {
         let apart = self
             .eager_end
             .map_or(Duration::ZERO, |end| end + DEMAND_FLOOR);
-        match &self.backoff {
-            Some(backoff) if backoff.by_server => apart.max(backoff.until),
-            _ => apart,
-        }
+        self.backoff
+            .as_ref()
+            .map_or(apart, |it| apart.max(it.by_server))
     }
 
     /// Before this, nothing starts in the background.
@@ -610,11 +612,11 @@ impl Control {
         retry_after: Option<Duration>,
         draw: f64,
     ) -> Outcome {
-        let after = |failures| match retry_after {
-            Some(wish) => now.mono + backoff::server_delay(wish),
-            None => now.mono + backoff::delay(fault, failures, draw),
-        };
+        let wish = retry_after.map(|wish| now.mono + backoff::server_delay(wish));
+        let after =
+            |failures| wish.unwrap_or_else(|| now.mono + backoff::delay(fault, failures, draw));
         if flight.cause == Cause::Rotation {
+            // A newer identity may have come meanwhile: that one hasn't failed yet.
             if let Some(rotation) = &mut self.rotation
                 && rotation.identity == flight.identity
             {
@@ -623,37 +625,38 @@ impl Control {
             }
             // The new identity's failure is not the old one's, but a server that asks to be left
             // alone means everybody.
-            if retry_after.is_some() {
-                self.back_off(after(0), true);
+            if let Some(wish) = wish {
+                self.back_off(wish, wish);
             }
             return Outcome::StartOver;
         }
         let failures = self.backoff.as_ref().map_or(0, |it| it.failures);
         let failures = failures.saturating_add(1);
-        self.back_off(after(failures), retry_after.is_some());
+        self.back_off(after(failures), wish.unwrap_or_default())
+            .failures = failures;
         if let Cause::Rejected(_) = flight.cause {
             self.cooldown.arm(now.mono);
         }
         Outcome::Failed
     }
 
-    fn back_off(&mut self, until: Duration, by_server: bool) {
-        let (failures, earlier) = self
-            .backoff
-            .as_ref()
-            .map_or((0, Duration::ZERO), |it| (it.failures, it.until));
-        self.backoff = Some(BackOff {
-            until: until.max(earlier),
-            failures: failures.saturating_add(1),
-            by_server,
-        });
+    /// Nothing of what is asked for already is taken back.
+    fn back_off(&mut self, until: Duration, by_server: Duration) -> &mut BackOff {
+        let it = self.backoff.get_or_insert_default();
+        it.until = it.until.max(until);
+        it.by_server = it.by_server.max(by_server);
+        it
     }
 
     /// Something became due by hand or by a new identity (T15).
     fn noted(&mut self, now: Timestamp) -> Option<Start> {
         if self.token.is_none() {
-            // What failed before may work with what is new.
-            self.backoff.take_if(|it| !it.by_server);
+            // What failed before may work with what is new. The server's wish stands.
+            self.backoff = self.backoff.take().map(|it| BackOff {
+                until: it.by_server,
+                failures: 0,
+                ..it
+            });
         }
         self.tick(now)
     }

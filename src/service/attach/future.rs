@@ -141,10 +141,31 @@ where
 }
 
 impl Judged {
+    /// Whether the response comes from where the token was sent. Below something that follows
+    /// redirects it may come from anywhere (RFC 9110 section 15.4).
+    #[cfg(feature = "tower-http")]
+    fn is_answer_of<R>(&self, response: &Response<R>) -> bool {
+        use tower_http::follow_redirect::RequestUri;
+
+        let Some(RequestUri(last)) = response.extensions().get() else {
+            return true;
+        };
+        // A request without a host stays one.
+        last.host().is_none() || self.settings.origins.is_of(last, self.sent.origin)
+    }
+
+    #[cfg(not(feature = "tower-http"))]
+    fn is_answer_of<R>(&self, _: &Response<R>) -> bool {
+        true
+    }
+
     /// Reads the response; a rejection is reported and stamped, whether or not anybody retries.
     fn judge<R>(self, response: &mut Response<R>) {
         let handle = &self.settings.handle;
         let sent = &self.sent;
+        if !self.is_answer_of(response) {
+            return;
+        }
         let meaning = self
             .settings
             .classify
@@ -163,7 +184,10 @@ impl Judged {
         }
 
         let refusal = Refusal::read(response.headers(), sent.credential.as_bytes());
-        let origin = self.settings.origins.name(&self.uri);
+        let origin = self
+            .settings
+            .origins
+            .name(sent.origin, self.unlisted.as_ref());
         let mut rejected = Rejected::new(self.sent, origin, refusal, handle.now().mono);
         if !self.policy {
             rejected.report(handle);

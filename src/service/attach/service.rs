@@ -4,7 +4,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Request, Response, header::AUTHORIZATION};
+use http::{Request, Response, Uri, header::AUTHORIZATION};
 use tower::Service;
 
 use super::future::{AttachFuture, Parked};
@@ -47,8 +47,8 @@ pub(in crate::service) struct Ticket {
 /// What a response is judged by.
 pub(super) struct Judged {
     pub(super) sent: Sent,
-    /// The name of the origin is only needed if the token is refused.
-    pub(super) uri: http::Uri,
+    /// Where the request went, if the list of origins doesn't tell.
+    pub(super) unlisted: Option<Uri>,
     pub(super) policy: bool,
     pub(super) settings: Arc<Settings>,
 }
@@ -125,6 +125,7 @@ impl<S> Attach<S> {
             origin,
             waited: false,
             again: ticket.again,
+            once: ticket.once,
             policy: ticket.policy,
         };
         if let Some(granted) = &ticket.granted {
@@ -208,6 +209,7 @@ pub(super) struct Passage {
     origin: OriginId,
     waited: bool,
     again: bool,
+    once: bool,
     policy: bool,
 }
 
@@ -245,9 +247,10 @@ impl Passage {
                 received: snapshot.received,
                 waited: self.waited,
                 again: self.again,
+                once: self.once,
                 credential,
             },
-            uri: request.uri().clone(),
+            unlisted: settings.origins.unlisted(request.uri()),
             policy: self.policy,
             settings: Arc::clone(settings),
         };

@@ -113,8 +113,8 @@ impl FakeAuthorizationServer {
         lock(&self.shared.state).latency = latency;
     }
 
-    /// Makes token requests go on (`false`, the default) or sends every credential that came with
-    /// one back in `WWW-Authenticate`, `Location`, `error_description` and the body (`true`).
+    /// Sends every credential that came with a token request back with its answer, good or bad:
+    /// in `WWW-Authenticate`, `Location`, `error_description` and the body. Default: `false`.
     pub fn set_hostile(&self, hostile: bool) {
         lock(&self.shared.state).hostile = hostile;
     }

@@ -105,8 +105,8 @@ impl FakeResource {
         lock(&self.shared.state).refuse_early = early;
     }
 
-    /// Makes answers plain (`false`, the default) or sends the token of the call back in
-    /// `WWW-Authenticate`, `Location` and the body (`true`).
+    /// Sends the token of a call back with its answer, good or bad: in `WWW-Authenticate`,
+    /// `Location` and the body. Default: `false`.
     pub fn set_hostile(&self, hostile: bool) {
         lock(&self.shared.state).hostile = hostile;
     }

@@ -59,11 +59,14 @@ async fn a_secret_in_the_form_is_accepted_from_its_client() {
 #[tokio::test]
 async fn a_wrong_secret_is_refused_with_a_challenge() {
     let kit = Kit::new().await;
+    kit.server
+        .register(Client::client_secret_basic("slash", "with/slash"));
     for credential in [
         wire::basic("orders", "wrong"),
         wire::basic("nobody", SECRET),
         // Without the form-encoding that RFC 6749 asks for.
         wire::raw_basic("orders", SECRET),
+        wire::raw_basic("slash", "with/slash"),
         "Basic !!".to_owned(),
         "Bearer abc".to_owned(),
     ] {
@@ -85,7 +88,7 @@ async fn a_wrong_secret_is_refused_with_a_challenge() {
         );
         assert!(reply.header("www-authenticate").starts_with("Basic"));
     }
-    assert_eq!(kit.server.counters().rejected, 5);
+    assert_eq!(kit.server.counters().rejected, 6);
     assert_eq!(kit.server.counters().issued, 0);
 }
 
@@ -233,6 +236,17 @@ async fn a_certificate_of_a_foreign_authority_ends_the_handshake() {
         .await
         .unwrap_err();
     assert_eq!(kit.server.counters().token_requests, 0);
+}
+
+#[tokio::test]
+async fn a_chain_without_its_intermediate_ends_the_handshake() {
+    let kit = Kit::new().await;
+    let pem = kit.pki.client("orders-service").unwrap();
+    let endpoint = kit.server.token_endpoint();
+    let leaf_alone = Wire::with_leaf_alone(&kit.pki, &pem);
+    leaf_alone.get(&endpoint, &[]).await.unwrap_err();
+    let whole = Wire::new(&kit.pki, Some(&pem));
+    whole.get(&endpoint, &[]).await.unwrap();
 }
 
 #[tokio::test]

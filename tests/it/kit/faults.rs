@@ -65,8 +65,32 @@ async fn held_requests_wait_for_their_release() {
     tokio::join!(asking, releasing);
     assert_eq!(kit.server.counters().issued, 3);
 
+    // Nobody is held now.
+    tokio::select! {
+        biased;
+        () = kit.server.wait_until_held(1) => panic!("a held request was forgotten"),
+        () = std::future::ready(()) => {}
+    }
     kit.server.release();
     kit.ask().await.token();
+}
+
+#[tokio::test]
+async fn nothing_is_answered_once_the_server_was_taken_down() {
+    let kit = Kit::new().await;
+    let endpoint = kit.server.token_endpoint();
+    let headers = [("authorization", &*wire::basic("orders", SECRET))];
+    let form = [("grant_type", "client_credentials")];
+    kit.server.hold();
+    let asking = kit.wire.post(&endpoint, &headers, &form);
+    let outage = async {
+        kit.server.wait_until_held(1).await;
+        // The request may go on before the connections are broken.
+        kit.server.release();
+        kit.server.take_down();
+    };
+    let (unanswered, ()) = tokio::join!(asking, outage);
+    unanswered.unwrap_err();
 }
 
 #[tokio::test]

@@ -123,6 +123,18 @@ async fn a_refusal_has_the_shape_it_is_told() {
 }
 
 #[tokio::test]
+async fn a_grpc_refusal_is_a_head_alone() {
+    let kit = Kit::new().await;
+    kit.resource.set_refusal(Refusal::GrpcUnauthenticated);
+    let connector = wire::connector(&kit.pki, None).enable_http2().build();
+    let request = Request::get(kit.resource.uri("/")).version(Version::HTTP_2);
+    let request = request.body(String::new()).unwrap();
+    let response = wire::over(connector).request(request).await.unwrap();
+    assert_eq!(response.headers()["grpc-status"], "16");
+    assert!(http_body::Body::is_end_stream(response.body()));
+}
+
+#[tokio::test]
 async fn an_accepted_call_is_answered_as_told() {
     let kit = Kit::new().await;
     let created = Answer::json(StatusCode::CREATED, "{\"id\":1}");
@@ -367,6 +379,27 @@ async fn two_thousand_streams_run_on_one_connection_at_once() {
             .iter()
             .all(|call| call.version() == Version::HTTP_2)
     );
+}
+
+#[tokio::test]
+async fn a_crowd_of_dropped_callers_leaves_the_connection_alone() {
+    let kit = Kit::new().await;
+    let wire = Arc::new(Wire::http2(&kit.pki, None));
+    let uri = kit.resource.uri("/").to_string();
+    let call = |wire: Arc<Wire>, uri: String| async move { wire.get(&uri, &[]).await };
+    call(Arc::clone(&wire), uri.clone()).await.unwrap();
+
+    let mut calls = JoinSet::new();
+    for _ in 0..100 {
+        calls.spawn(call(Arc::clone(&wire), uri.clone()));
+    }
+    // Long enough to be sent, too short to be answered.
+    for _ in 0..2 {
+        tokio::task::yield_now().await;
+    }
+    calls.shutdown().await;
+    call(wire, uri).await.unwrap();
+    assert_eq!(kit.resource.counters().connections, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -70,6 +70,12 @@ impl Wire {
         Self(builder.http2_only(true).build(connector))
     }
 
+    /// A client that leaves the intermediate out of its chain.
+    pub(super) fn with_leaf_alone(pki: &Pki, identity: &ClientPem) -> Self {
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls(pki, Some(identity), 1));
+        Self(over(connector.https_only().enable_http1().build()))
+    }
+
     pub(super) async fn get(&self, uri: &str, headers: &[(&str, &str)]) -> Result<Reply, Error> {
         self.send(Method::GET, uri, headers, String::new()).await
     }
@@ -127,11 +133,11 @@ pub(super) fn connector(
     identity: Option<&ClientPem>,
 ) -> HttpsConnectorBuilder<hyper_rustls::builderstates::WantsProtocols1> {
     HttpsConnectorBuilder::new()
-        .with_tls_config(tls(pki, identity))
+        .with_tls_config(tls(pki, identity, usize::MAX))
         .https_only()
 }
 
-fn tls(pki: &Pki, identity: Option<&ClientPem>) -> rustls::ClientConfig {
+fn tls(pki: &Pki, identity: Option<&ClientPem>, chain_length: usize) -> rustls::ClientConfig {
     let mut roots = rustls::RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(pki.ca_pem().as_bytes()).unwrap())
@@ -147,7 +153,7 @@ fn tls(pki: &Pki, identity: Option<&ClientPem>) -> rustls::ClientConfig {
             let chain = CertificateDer::pem_slice_iter(identity.certificate_pem().as_bytes());
             let key = PrivateKeyDer::from_pem_slice(identity.key_pem().as_bytes()).unwrap();
             config
-                .with_client_auth_cert(chain.map(Result::unwrap).collect(), key)
+                .with_client_auth_cert(chain.map(Result::unwrap).take(chain_length).collect(), key)
                 .unwrap()
         }
     }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use http::{HeaderMap, Response, StatusCode};
 use tokio::time::sleep;
 use tower::{Layer, ServiceExt};
-use tower_oauth::service::{ByErrorCode, Classify, Meaning, OAuthLayer, Rejected};
+use tower_oauth::{
+    challenge::{ByErrorCode, Classify, Meaning},
+    service::{OAuthLayer, Rejected},
+};
 
 use crate::support::{World, request};
 
@@ -152,4 +155,29 @@ async fn a_classifier_of_the_users_own_has_the_say() {
     let (world, response) = call(401, &[], |layer| layer.classify(never)).await;
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     assert_eq!((world.fetches(), world.sends()), (1, 1));
+}
+
+#[cfg(feature = "tower-http")]
+#[tokio::test(start_paused = true)]
+async fn a_401_from_where_a_redirect_led_is_no_rejection() {
+    use http::header::{AUTHORIZATION, LOCATION};
+
+    let world = World::new();
+    let resource = world.resource_that(|request| {
+        let mut response = crate::support::refusal();
+        if request.uri().host() == Some("api.example") {
+            *response.status_mut() = StatusCode::SEE_OTHER;
+            let elsewhere = "https://elsewhere.example/".parse().unwrap();
+            response.headers_mut().insert(LOCATION, elsewhere);
+        } else {
+            assert!(!request.headers().contains_key(AUTHORIZATION));
+        }
+        response
+    });
+    let follow = tower_http::follow_redirect::FollowRedirectLayer::new();
+    let api = world.layer().layer(follow.layer(resource));
+    let response = api.oneshot(request()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    assert!(response.extensions().get::<Rejected>().is_none());
+    assert_eq!((world.fetches(), world.sends()), (1, 2));
 }

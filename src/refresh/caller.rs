@@ -1,0 +1,217 @@
+//! What a call asks of its handle, on its way through a service.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use arc_swap::Guard;
+use tokio::time::timeout;
+
+use super::{
+    cell::Snapshot,
+    control::{Answer, Demand, OriginId, Rejection},
+    handle::TokenHandle,
+    shared::{bit, no_runtime},
+    wait::{Granted, Hold, MAX_LOSSES, NotHealed, Told, Verdict, Wait, hear},
+};
+use crate::{
+    clock::Timestamp,
+    error::TokenError,
+    events::Event,
+    token::{Age, Cause, Generation},
+};
+
+/// A call that can't be retried waits this long for a replacement that is on its way.
+const UNREPEATABLE_WAIT: Duration = Duration::from_secs(2);
+
+impl TokenHandle {
+    /// The current snapshot, without a lock.
+    pub(crate) fn load(&self) -> Guard<Option<Arc<Snapshot>>> {
+        self.shared.cell.load()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    /// A call saw a due token.
+    pub(crate) fn kick(&self) {
+        self.shared
+            .drive(|state, now| ((), state.control.tick(now)));
+    }
+
+    /// The wait for a usable token.
+    pub(crate) fn wait(&self) -> Wait {
+        let handle = self.clone();
+        Box::pin(async move { handle.granted().await })
+    }
+
+    /// The wait of a call that can't be retried while the current token, refused by somebody, is
+    /// being replaced. `None`: it isn't.
+    pub(crate) fn wait_for_replacement(&self) -> Option<Wait> {
+        if !self.shared.replacing.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut board = {
+            let mut state = self.shared.lock();
+            match state.control.flying() {
+                Some(Cause::Rejected(_)) => state.current_board()?,
+                _ => return None,
+            }
+        };
+        let handle = self.clone();
+        Some(Box::pin(async move {
+            match timeout(UNREPEATABLE_WAIT, hear(&mut board)).await {
+                Ok(Told::Token(snapshot)) => Ok(Granted {
+                    snapshot,
+                    waited: true,
+                }),
+                _ => handle.granted().await,
+            }
+        }))
+    }
+
+    /// A response refused a token.
+    pub(crate) fn rejected(&self, rejection: Rejection) -> Verdict {
+        self.shared.drive(|state, now| {
+            let (answer, start) = state.control.rejected(now, rejection);
+            let bit = bit(rejection.origin);
+            self.shared.accepted.fetch_and(!bit, Ordering::Relaxed);
+            let verdict = match answer {
+                Answer::Hold(no) => {
+                    Verdict::Hold(Hold::new(self.clone(), rejection, state.board(no)))
+                }
+                Answer::Resend => match self.shared.cell.load_full() {
+                    Some(snapshot) => Verdict::Resend(Granted::at_hand(snapshot)),
+                    // There is no older token than the first.
+                    None => Verdict::Original(NotHealed::SameToken),
+                },
+                Answer::Original(why) => Verdict::Original(NotHealed::Why(why)),
+            };
+            (verdict, start)
+        })
+    }
+
+    /// A response accepted a token. One relaxed load, unless it is news.
+    pub(crate) fn accepted(&self, origin: OriginId, generation: Generation) {
+        let bit = bit(origin);
+        if self.shared.accepted.load(Ordering::Relaxed) & bit != 0 {
+            return;
+        }
+        let mut state = self.shared.lock();
+        state.control.accepted(origin, generation);
+        state.refusing.retain(|it| *it != origin);
+        if generation == state.control.generation() {
+            self.shared.accepted.fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+
+    /// A rejection goes to the caller. It is an event, and a loud one when it is the first since
+    /// this origin last accepted a token.
+    pub(crate) fn report_rejection(
+        &self,
+        origin: OriginId,
+        name: &str,
+        generation: Generation,
+        hint: &str,
+    ) {
+        let first = {
+            let mut state = self.shared.lock();
+            // The next acceptance is news, whatever came in while the rejection was held.
+            self.shared
+                .accepted
+                .fetch_and(!bit(origin), Ordering::Relaxed);
+            let first = !state.refusing.contains(&origin);
+            if first {
+                // Only a layer that serves any host has more.
+                if state.refusing.len() >= 64 {
+                    state.refusing.remove(0);
+                }
+                state.refusing.push(origin);
+            }
+            first
+        };
+        self.shared.observer.event(&Event::Rejected {
+            origin: name,
+            generation,
+            hint,
+            first,
+        });
+    }
+
+    /// What a holder of a rejection of `rejected` may go on with, after a flight brought
+    /// `brought`.
+    pub(super) fn newer_than(
+        &self,
+        rejected: Generation,
+        brought: Arc<Snapshot>,
+    ) -> Option<Arc<Snapshot>> {
+        let now = self.now();
+        let state = self.shared.lock();
+        if !state.control.supersedes(rejected) {
+            return None;
+        }
+        let current = self.shared.cell.load_full()?;
+        if current.generation == brought.generation || current.age(now) != Age::Expired {
+            return Some(current);
+        }
+        // Others have brought newer ones that have expired since; this one was brought for us.
+        Some(brought).filter(|brought| brought.generation > rejected)
+    }
+
+    /// Leave to send a token; waits for one if need be.
+    pub(crate) async fn granted(&self) -> Result<Granted, TokenError> {
+        let mut losses = 0;
+        loop {
+            let board = self.shared.drive(|state, now| {
+                let (demand, start) = state.control.demand(now);
+                let board = match demand {
+                    Demand::Use => Ok(None),
+                    Demand::Wait(no) => Ok(Some(state.board(no))),
+                    Demand::Fail { retry_at } => Err(state.failure(now, retry_at)),
+                };
+                (board, start)
+            })?;
+            let Some(mut board) = board else {
+                match self.shared.cell.load_full() {
+                    Some(snapshot) => return Ok(Granted::at_hand(snapshot)),
+                    // It was closed just now.
+                    None => continue,
+                }
+            };
+            match hear(&mut board).await {
+                Told::Token(brought) => {
+                    // A newer one may have come before this task was polled.
+                    let newer = self
+                        .usable()
+                        .filter(|it| it.generation != brought.generation);
+                    return Ok(newer.map_or(
+                        Granted {
+                            snapshot: brought,
+                            waited: true,
+                        },
+                        Granted::at_hand,
+                    ));
+                }
+                Told::Failed(error) => {
+                    return self.usable().map(Granted::at_hand).ok_or(error);
+                }
+                Told::StartOver => {}
+                Told::Lost => {
+                    losses += 1;
+                    if losses == MAX_LOSSES {
+                        return Err(no_runtime());
+                    }
+                }
+            }
+        }
+    }
+
+    /// The current token, if it may be sent.
+    fn usable(&self) -> Option<Arc<Snapshot>> {
+        let now = self.now();
+        let current = self.shared.cell.load_full();
+        current.filter(|it| it.age(now) != Age::Expired)
+    }
+}

@@ -1,0 +1,373 @@
+//! What the clones of a handle share: the state machine, and all that it needs of a runtime.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    runtime,
+    sync::{Notify, watch},
+    task::AbortHandle,
+};
+
+use super::{
+    backoff::Fault,
+    cell::{Cell, Snapshot},
+    control::{Control, FlightNo, Landed, OriginId, Outcome, Start},
+    flight,
+    wait::{Board, Told},
+    worker::{self, Alarm},
+};
+use crate::{
+    clock::{Clock, Timestamp},
+    error::{ErrorKind, TokenError},
+    events::{Event, Observer},
+    grant::{DynTokenSource, Fetched},
+    token::{Cause, LifetimeConfig, Schedule},
+};
+
+pub(super) struct Shared {
+    pub(super) source: Arc<dyn DynTokenSource>,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) fetch_deadline: Duration,
+    pub(super) lifetime: LifetimeConfig,
+    pub(super) clock: Clock,
+    pub(super) cell: Cell,
+    pub(super) state: Mutex<State>,
+    pub(super) wake: Arc<Notify>,
+    /// Fingerprints of tokens are keyed, so that they say nothing outside of this handle.
+    pub(super) prints: RandomState,
+    /// Which origins (by their number modulo 64) are known to accept the current token.
+    pub(super) accepted: AtomicU64,
+    /// A fetch because of a rejection is under way.
+    pub(super) replacing: AtomicBool,
+}
+
+pub(super) struct State {
+    pub(super) control: Control,
+    /// Where the waiters of the flight or booking hear of its outcome.
+    pub(super) board: Option<(FlightNo, watch::Sender<Option<Told>>)>,
+    pub(super) flight: Option<AbortHandle>,
+    pub(super) last_error: Option<TokenError>,
+    /// Where the worker is that keeps the timer.
+    pub(super) worker: Option<runtime::Handle>,
+    /// When the worker was last told to look.
+    pub(super) timer: Option<Duration>,
+    pub(super) fetches: u64,
+    /// Origins whose last answer was a rejection that reached the caller.
+    pub(super) refusing: Vec<OriginId>,
+}
+
+// ===== impl Shared =====
+
+impl Shared {
+    pub(super) fn new(
+        source: Arc<dyn DynTokenSource>,
+        observer: Arc<dyn Observer>,
+        fetch_deadline: Duration,
+        lifetime: LifetimeConfig,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            source,
+            observer,
+            fetch_deadline,
+            lifetime,
+            clock,
+            cell: Cell::default(),
+            state: Mutex::new(State {
+                control: Control::new(),
+                board: None,
+                flight: None,
+                last_error: None,
+                worker: None,
+                timer: None,
+                fetches: 0,
+                refusing: Vec::new(),
+            }),
+            wake: Arc::new(Notify::new()),
+            prints: RandomState::new(),
+            accepted: AtomicU64::new(0),
+            replacing: AtomicBool::new(false),
+        }
+    }
+
+    /// Puts one event through the control block and does what it says.
+    pub(super) fn drive<T>(
+        self: &Arc<Self>,
+        event: impl FnOnce(&mut State, Timestamp) -> (T, Option<Start>),
+    ) -> T {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let (answer, start) = event(&mut state, now);
+        self.follow(state, now, start);
+        answer
+    }
+
+    /// What every event ends with: the start it asks for, and the worker told of the time.
+    fn follow(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        now: Timestamp,
+        start: Option<Start>,
+    ) {
+        let runtime = runtime::Handle::try_current()
+            .ok()
+            .or_else(|| state.worker.clone());
+        if let (Some(start), None) = (start, &runtime) {
+            // Who waits is told, and what was wanted stays wanted.
+            state.control.flight_lost(now, start.no);
+            state.tell(Some(start.no), Told::Failed(no_runtime()));
+        }
+        let replacing = matches!(state.control.flying(), Some(Cause::Rejected(_)));
+        self.replacing.store(replacing, Ordering::Relaxed);
+        let timer = state.control.next_tick();
+        if timer != state.timer {
+            state.timer = timer;
+            self.wake.notify_one();
+        }
+        let Some(runtime) = runtime else {
+            return;
+        };
+        let worker = state.worker.is_none() && state.control.is_open();
+        if worker {
+            state.worker = Some(runtime.clone());
+        }
+        state.fetches += u64::from(start.is_some());
+        drop(state);
+
+        // A runtime that shuts down drops at once what it is given, and what is dropped takes the
+        // lock to say so.
+        if worker {
+            let watch = worker::Watch::new(self);
+            runtime.spawn(worker::run(watch, Arc::clone(&self.wake)));
+        }
+        if let Some(start) = start {
+            let landing = flight::Landing::new(self, start, now);
+            let task = runtime.spawn(flight::fly(landing)).abort_handle();
+            let mut state = self.lock();
+            if state.control.flight_no() == Some(start.no) {
+                state.flight = Some(task);
+            } else {
+                task.abort();
+            }
+        }
+    }
+
+    /// A flight ended.
+    pub(super) fn landed(
+        self: &Arc<Self>,
+        no: FlightNo,
+        cause: Cause,
+        sent: Timestamp,
+        result: Result<Fetched, TokenError>,
+    ) {
+        let now = self.clock.now();
+        let took = now.mono.saturating_sub(sent.mono);
+        let mut state = self.lock();
+        let landed = match &result {
+            Ok(fetched) => Landed::Token {
+                print: self.prints.hash_one(fetched.token.expose()),
+                schedule: Schedule::new(
+                    &self.lifetime,
+                    sent,
+                    fetched.expires_in,
+                    fetched.refresh_in,
+                    f64::from(draw()) / 255.0,
+                ),
+            },
+            Err(error) => Landed::Failed {
+                fault: if error.is_temporary() {
+                    Fault::Temporary
+                } else {
+                    Fault::Permanent
+                },
+                retry_after: error.retry_after(),
+                draw: draw(),
+            },
+        };
+        let before = state.control.generation();
+        let Some((outcome, start)) = state.control.landed(now, no, landed) else {
+            return;
+        };
+        state.flight = None;
+
+        let (told, failed) = match result {
+            Ok(fetched) => {
+                let expires_in = fetched.expires_in;
+                let generation = state.control.generation();
+                let schedule = state.control.schedule().expect("a token has just come");
+                let snapshot = Arc::new(Snapshot::new(generation, fetched, schedule, now.mono));
+                self.cell.store(Arc::clone(&snapshot));
+                if generation != before {
+                    self.accepted.store(0, Ordering::Relaxed);
+                }
+                state.last_error = None;
+                (Told::Token(snapshot), Err((generation, expires_in)))
+            }
+            Err(error) => {
+                state.last_error = Some(error.clone());
+                let told = match outcome {
+                    Outcome::StartOver => Told::StartOver,
+                    _ => Told::Failed(state.failure(now, state.control.backing_off(now))),
+                };
+                (told, Ok(error))
+            }
+        };
+        state.tell(Some(no), told);
+        let retry_in = state
+            .control
+            .next_tick()
+            .map(|at| at.saturating_sub(now.mono));
+        self.follow(state, now, start);
+
+        self.observer.event(&match &failed {
+            Ok(error) => Event::FetchFailed {
+                cause,
+                error,
+                took,
+                retry_in,
+            },
+            Err((generation, expires_in)) => Event::FetchSucceeded {
+                cause,
+                generation: *generation,
+                took,
+                expires_in: *expires_in,
+            },
+        });
+    }
+
+    /// The runtime of a flight is gone. If the worker has another, it looks after it there.
+    pub(super) fn flight_lost(&self, no: FlightNo) {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        state.control.flight_lost(now, no);
+        state.flight = None;
+        state.board.take_if(|(it, _)| *it == no);
+        self.replacing.store(false, Ordering::Relaxed);
+        self.publish_due(&state);
+        self.wake.notify_one();
+    }
+
+    /// The runtime of the worker is gone.
+    pub(super) fn timer_lost(&self) {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        state.worker = None;
+        state.timer = None;
+        state.control.timer_lost(now);
+        if state.control.flying().is_none() {
+            state.board = None;
+        }
+        self.publish_due(&state);
+    }
+
+    /// Calls see that the token needs looking after.
+    fn publish_due(&self, state: &State) {
+        if let (Some(snapshot), Some(schedule)) = (self.cell.load_full(), state.control.schedule())
+        {
+            self.cell.store(Arc::new(snapshot.rescheduled(schedule)));
+        }
+    }
+
+    /// What the worker does when it wakes. `None`: it is over.
+    pub(super) fn tick(self: &Arc<Self>) -> Option<Alarm> {
+        self.drive(|state, now| {
+            let start = state.control.tick(now);
+            (state.control.is_open(), start)
+        })
+        .then(|| Alarm {
+            clock: self.clock.clone(),
+            at: self.lock().control.next_tick(),
+        })
+    }
+
+    /// The source's identity changed.
+    pub(super) fn identity_changed(self: &Arc<Self>) {
+        self.drive(|state, now| ((), state.control.identity_changed(now)));
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing in a guarded section panics half-way through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(flight) = state.flight.take() {
+            flight.abort();
+        }
+        self.wake.notify_one();
+    }
+}
+
+// ===== impl State =====
+
+impl State {
+    /// Where to hear of this flight's outcome.
+    pub(super) fn board(&mut self, no: FlightNo) -> Board {
+        match &self.board {
+            Some((it, board)) if *it == no => board.subscribe(),
+            _ => {
+                let (board, receiver) = watch::channel(None);
+                self.board = Some((no, board));
+                receiver
+            }
+        }
+    }
+
+    /// Where to hear of the running flight's outcome.
+    pub(super) fn current_board(&mut self) -> Option<Board> {
+        let no = self.control.flight_no()?;
+        Some(self.board(no))
+    }
+
+    /// Tells the waiters of this flight, or all there are.
+    pub(super) fn tell(&mut self, no: Option<FlightNo>, told: Told) {
+        if let Some((_, board)) = self.board.take_if(|(it, _)| no.is_none_or(|no| *it == no)) {
+            board.send_replace(Some(told));
+        }
+    }
+
+    /// What a call is told when no token can be had.
+    pub(super) fn failure(&self, now: Timestamp, retry_at: Option<Duration>) -> TokenError {
+        match (&self.last_error, retry_at) {
+            (Some(error), Some(at)) if self.control.is_open() => error
+                .clone()
+                .retried_at(now.wall_after(at.saturating_sub(now.mono))),
+            (Some(error), None) if self.control.is_open() => error.clone(),
+            _ => closed(),
+        }
+    }
+}
+
+pub(super) fn closed() -> TokenError {
+    TokenError::new(ErrorKind::Closed, "the token handle is closed")
+}
+
+pub(super) fn no_runtime() -> TokenError {
+    TokenError::new(
+        ErrorKind::Configuration,
+        "there is no tokio runtime to fetch a token on",
+    )
+    .with_hint("make the call on a tokio runtime, or give the handle one with `spawn_on`")
+}
+
+pub(super) fn bit(origin: OriginId) -> u64 {
+    1 << (origin.0 % 64)
+}
+
+/// A number for jitter. It needs to differ between replicas, not to be unguessable.
+fn draw() -> u8 {
+    let mut byte = [0];
+    // Without entropy the jitter is missing, nothing else.
+    let _ = getrandom::fill(&mut byte);
+    byte[0]
+}

@@ -1,0 +1,17 @@
+//! The whole path over real sockets and TLS, on a runtime with several threads: what is claimed is
+//! counted at the servers.
+
+mod bad_input;
+mod client;
+mod credentials;
+mod crowd;
+mod original;
+mod origins;
+mod outage;
+mod stream;
+mod world;
+
+use self::{
+    client::Version,
+    world::{Api, By, SECRET, World, identity},
+};
