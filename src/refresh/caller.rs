@@ -6,7 +6,7 @@ use std::{
 };
 
 use arc_swap::Guard;
-use tokio::time::timeout;
+use tokio::{runtime, time::timeout};
 
 use super::{
     cell::Snapshot,
@@ -62,6 +62,10 @@ impl TokenHandle {
         };
         let handle = self.clone();
         Some(Box::pin(async move {
+            if runtime::Handle::try_current().is_err() {
+                // There is no timer to wait by.
+                return handle.granted().await;
+            }
             match timeout(UNREPEATABLE_WAIT, hear(&mut board)).await {
                 Ok(Told::Token(snapshot)) => Ok(Granted {
                     snapshot,
