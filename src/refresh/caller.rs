@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::timeout;
+use tokio::{runtime, time::timeout};
 
 use super::{
     cell::{Current, Snapshot},
@@ -73,6 +73,10 @@ impl TokenHandle {
         };
         let handle = self.clone();
         Some(Box::pin(async move {
+            if runtime::Handle::try_current().is_err() {
+                // There is no timer to wait by.
+                return handle.granted().await;
+            }
             match timeout(UNREPEATABLE_WAIT, hear(&mut board)).await {
                 Ok(Told::Token(snapshot)) => Ok(Granted {
                     snapshot,

@@ -9,13 +9,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
-    task::Poll,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use tokio::{sync::Semaphore, time::sleep};
+use tokio::{runtime::Builder, sync::Semaphore, time::sleep};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_oauth::{
     BoxError, ErrorKind, TokenError,
@@ -308,6 +308,28 @@ async fn a_call_that_can_be_sent_once_waits_for_a_replacement_under_way() {
 async fn a_call_that_can_be_sent_once_waits_two_seconds_at_most() {
     let told = unrepeatable_during_a_replacement(10).await;
     assert_eq!(told, (StatusCode::UNAUTHORIZED, 2));
+}
+
+#[test]
+fn a_call_that_can_be_sent_once_does_not_wait_where_there_is_no_timer() {
+    let world = World::new();
+    let handle = world.handle();
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    world.latency(Duration::ZERO);
+    runtime.block_on(handle.ready()).unwrap();
+    world.rollover();
+    world.hang();
+
+    // Outside of it; the fetches go there.
+    let mut cx = Context::from_waker(Waker::noop());
+    let held = layer(handle.clone()).layer(world.resource());
+    let mut held = pin!(held.oneshot(request()));
+    assert!(held.as_mut().poll(&mut cx).is_pending());
+    let call = streaming(&world, handle, 0).oneshot(request().map(ReplayBody::new));
+    let Poll::Ready(response) = pin!(call).poll(&mut cx) else {
+        panic!("it waits");
+    };
+    assert_eq!(response.unwrap().status(), StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test(start_paused = true)]
