@@ -46,6 +46,11 @@ impl TokenHandle {
         Ok(current)
     }
 
+    /// The current token, whether or not it may be sent.
+    pub(crate) fn last(&self) -> Option<Current> {
+        self.shared.cell.load()
+    }
+
     /// A call saw a due token.
     fn kick(&self) {
         self.shared

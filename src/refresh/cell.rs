@@ -32,6 +32,8 @@ pub(crate) struct Snapshot {
     /// The TLS identity that the token belongs to: both are swapped in one store.
     pub(crate) identity: Option<Arc<ClientIdentity>>,
     pub(crate) received: Duration,
+    /// The value before this one: a server may repeat in its answer what it was sent earlier.
+    previous: Option<HeaderValue>,
     schedule: Schedule,
     lanes: [HeaderValue; LANES],
     /// The second of the last kick, plus one.
@@ -44,7 +46,16 @@ impl Snapshot {
         fetched: Fetched,
         schedule: Schedule,
         received: Duration,
+        before: Option<&Self>,
     ) -> Self {
+        let previous = before.and_then(|before| {
+            let same = before.generation == generation;
+            if same {
+                before.previous.clone()
+            } else {
+                Some(before.authorization())
+            }
+        });
         let lanes = std::array::from_fn(|_| fetched.token.to_bearer());
         Self {
             generation,
@@ -52,6 +63,7 @@ impl Snapshot {
             scope: fetched.scope,
             identity: fetched.identity,
             received,
+            previous,
             schedule,
             lanes,
             kicked: AtomicU64::new(0),
@@ -66,10 +78,16 @@ impl Snapshot {
             scope: self.scope.clone(),
             identity: self.identity.clone(),
             received: self.received,
+            previous: self.previous.clone(),
             schedule,
             lanes: self.lanes.clone(),
             kicked: AtomicU64::new(0),
         }
+    }
+
+    /// What must not be seen in a server's text: this token, and the one before.
+    pub(crate) fn credentials(&self) -> impl Iterator<Item = &HeaderValue> {
+        self.lanes.first().into_iter().chain(&self.previous)
     }
 
     /// The finished `Authorization` value.

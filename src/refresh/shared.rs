@@ -202,7 +202,10 @@ impl Shared {
                 let expires_in = fetched.expires_in;
                 let generation = state.control.generation();
                 let schedule = state.control.schedule().expect("a token has just come");
-                let snapshot = Arc::new(Snapshot::new(generation, fetched, schedule, now.mono));
+                let last = self.cell.load();
+                let snapshot =
+                    Snapshot::new(generation, fetched, schedule, now.mono, last.as_deref());
+                let snapshot = Arc::new(snapshot);
                 self.cell.store(Arc::clone(&snapshot));
                 if generation != before {
                     self.accepted.store(0, Ordering::Relaxed);

@@ -189,7 +189,7 @@ impl Scene {
         self.world.resource.refuse_all(false);
     }
 
-    /// The token that was just sent, in every part of a challenge.
+    /// The token that was just sent, and the one before, in every part of a challenge.
     async fn echoed_everywhere(&self) {
         for challenge in [
             |token: &str| format!(r#"Bearer realm="{token}", error="{token}", scope="x {token}""#),
@@ -202,9 +202,12 @@ impl Scene {
             let echo = service_fn(move |request: Request<Full<Bytes>>| {
                 let sent = request.headers()["authorization"].to_str().unwrap();
                 let token = sent["Bearer ".len()..].to_owned();
-                tokens.lock().unwrap().push(token.clone());
+                let mut tokens = tokens.lock().unwrap();
+                let earlier = tokens.last().unwrap_or(&token).clone();
+                tokens.push(token.clone());
                 let response = Response::builder()
                     .status(StatusCode::UNAUTHORIZED)
+                    .header("www-authenticate", challenge(&earlier))
                     .header("www-authenticate", challenge(&token))
                     .body(());
                 async { Ok::<_, Infallible>(response.unwrap()) }
