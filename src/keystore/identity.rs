@@ -22,8 +22,8 @@ use crate::clock::Clock;
 /// The chain starts with the client's own certificate; its issuers follow, up to but without the
 /// root. With the feature `hyper` or `jwt`, a chain in another order is put right, and loading
 /// proves that the key is usable and belongs to the certificate. A certificate that has expired,
-/// or is not valid yet, is refused; while an identity is in use, whoever holds it looks at
-/// [`not_after`](Self::not_after).
+/// or is not valid yet by the machine's clock, is refused; while an identity is in use, whoever
+/// holds it looks at [`not_after`](Self::not_after).
 ///
 /// What is encrypted, or comes from a Java or PKCS#12 store, is loaded by a
 /// [`KeyStore`](https://docs.rs/tower-oauth/latest/tower_oauth/keystore/struct.KeyStore.html).

@@ -161,7 +161,10 @@ fn verify(mac: &[u8], content: &[u8], password: &str, work: &mut Work) -> Result
 
 /// Reads a SafeContents. Revocation lists, other secrets and nested contents are left out.
 fn bags(contents: &[u8], entries: &mut Entries) -> Result<(), Fault> {
-    let (bags, _) = der::expect(SEQUENCE, contents).ok_or(DAMAGED)?;
+    let (bags, rest) = der::expect(SEQUENCE, contents).ok_or(DAMAGED)?;
+    if !rest.is_empty() {
+        return Err(DAMAGED);
+    }
     for bag in elements(bags) {
         entries.count()?;
         let (_, bag) = bag.ok_or(DAMAGED)?;
