@@ -2,7 +2,7 @@ use std::{future::Future, pin::Pin, time::SystemTime};
 
 use crate::{
     error::TokenError,
-    keystore::ClientIdentity,
+    keystore::{ClientIdentity, RotatingIdentity},
     protocol::{Endpoint, TokenRequest},
 };
 
@@ -61,9 +61,15 @@ pub trait ClientAuth: Send + Sync + 'static {
         Ok(())
     }
 
-    /// The certificate that is to be shown in the TLS handshake. Default: none.
-    fn identity(&self) -> Option<&ClientIdentity> {
+    /// The identity that the method works with, so that a source can let it change
+    /// ([`AuthContext::identity`]). Default: none.
+    fn identity(&self) -> Option<&RotatingIdentity> {
         None
+    }
+
+    /// Whether the certificate shown in the TLS handshake is the credential. Default: no.
+    fn is_mutual_tls(&self) -> bool {
+        false
     }
 
     /// What to look at when the server doesn't accept the credential. Default: nothing that isn't
@@ -79,6 +85,7 @@ pub struct AuthContext<'a> {
     pub(crate) client_id: &'a str,
     pub(crate) token_endpoint: &'a Endpoint,
     pub(crate) now: SystemTime,
+    pub(crate) identity: Option<&'a ClientIdentity>,
 }
 
 impl AuthContext<'_> {
@@ -90,6 +97,12 @@ impl AuthContext<'_> {
     /// Where the request goes to.
     pub fn token_endpoint(&self) -> &Endpoint {
         self.token_endpoint
+    }
+
+    /// The identity to work with this time, if the [method](ClientAuth::identity) has one. It may
+    /// be one that isn't in use yet.
+    pub fn identity(&self) -> Option<&ClientIdentity> {
+        self.identity
     }
 
     /// The time by the wall clock.
@@ -109,7 +122,8 @@ pub(crate) trait DynClientAuth: Send + Sync + 'static {
         request: &'a mut TokenRequest,
     ) -> BoxFuture<'a, Result<(), TokenError>>;
     fn validate(&self) -> Result<(), TokenError>;
-    fn identity(&self) -> Option<&ClientIdentity>;
+    fn identity(&self) -> Option<&RotatingIdentity>;
+    fn is_mutual_tls(&self) -> bool;
     fn hint(&self) -> Option<&'static str>;
 }
 
@@ -130,8 +144,12 @@ impl<T: ClientAuth> DynClientAuth for T {
         ClientAuth::validate(self)
     }
 
-    fn identity(&self) -> Option<&ClientIdentity> {
+    fn identity(&self) -> Option<&RotatingIdentity> {
         ClientAuth::identity(self)
+    }
+
+    fn is_mutual_tls(&self) -> bool {
+        ClientAuth::is_mutual_tls(self)
     }
 
     fn hint(&self) -> Option<&'static str> {

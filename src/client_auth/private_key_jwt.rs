@@ -11,7 +11,13 @@ use super::{AuthContext, ClientAuth};
 use crate::{
     error::{ErrorKind, TokenError},
     jose::{DynSigner, Signer, sign_jws},
+    keystore::RotatingIdentity,
     protocol::TokenRequest,
+};
+#[cfg(feature = "jwt")]
+use crate::{
+    jose::{LocalSigner, SigningKeyError},
+    keystore::ClientIdentity,
 };
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -23,17 +29,66 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 /// another [`audience`](Self::audience). Which key it is (`kid`, `x5t#S256`) the [`Signer`] says.
 #[derive(Clone)]
 pub struct PrivateKeyJwt {
-    signer: Arc<dyn DynSigner>,
+    key: Key,
     audience: Option<String>,
     typ: Option<String>,
     lifetime: Duration,
 }
 
+#[derive(Clone)]
+enum Key {
+    /// Wherever it is, its signer knows.
+    Signer(Arc<dyn DynSigner>),
+    #[cfg(feature = "jwt")]
+    Identity(Arc<super::identity_signer::IdentitySigner>),
+}
+
 impl PrivateKeyJwt {
     /// Signs assertions with this key.
     pub fn new(signer: impl Signer) -> Self {
+        Self::with_key(Key::Signer(Arc::new(signer)))
+    }
+
+    /// Signs assertions with the key of this identity, which may change: each assertion is signed
+    /// with the key that its fetch works with. The algorithm follows from the key, and `kid` is its
+    /// thumbprint, as [`LocalSigner::from_identity`] has it.
+    ///
+    /// A new key is used at once for one token request, and from then on when the server has
+    /// accepted it. So it may be put into the files before the server knows its public half.
+    #[cfg(feature = "jwt")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
+    pub fn from_identity(identity: impl Into<RotatingIdentity>) -> Self {
+        Self::from_identity_with(identity, LocalSigner::from_identity)
+    }
+
+    /// The same, with a signer that is set up by a function: another algorithm, or the certificate
+    /// in the header.
+    ///
+    /// ```no_run
+    /// use tower_oauth::{
+    ///     client_auth::PrivateKeyJwt, jose::{Algorithm, LocalSigner}, keystore::RotatingIdentity,
+    /// };
+    ///
+    /// let identity = RotatingIdentity::from_pem_files("client.crt", "client.key")?;
+    /// let auth = PrivateKeyJwt::from_identity_with(identity, |identity| {
+    ///     let signer = LocalSigner::from_identity(identity)?.algorithm(Algorithm::RS256)?;
+    ///     Ok(signer.without_key_id().x5t_s256(identity))
+    /// });
+    /// # Ok::<(), tower_oauth::TokenError>(())
+    /// ```
+    #[cfg(feature = "jwt")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
+    pub fn from_identity_with(
+        identity: impl Into<RotatingIdentity>,
+        signer: impl Fn(&ClientIdentity) -> Result<LocalSigner, SigningKeyError> + Send + Sync + 'static,
+    ) -> Self {
+        let signer = super::identity_signer::IdentitySigner::new(identity.into(), signer);
+        Self::with_key(Key::Identity(Arc::new(signer)))
+    }
+
+    fn with_key(key: Key) -> Self {
         Self {
-            signer: Arc::new(signer),
+            key,
             audience: None,
             typ: Some("client-authentication+jwt".to_owned()),
             lifetime: Duration::from_secs(60),
@@ -104,7 +159,12 @@ impl ClientAuth for PrivateKeyJwt {
             exp: now.as_secs().saturating_add(self.lifetime.as_secs()),
             jti: &fresh_jti()?,
         };
-        let assertion = sign_jws(&*self.signer, self.typ.as_deref(), &claims).await?;
+        let signer: Arc<dyn DynSigner> = match &self.key {
+            Key::Signer(signer) => Arc::clone(signer),
+            #[cfg(feature = "jwt")]
+            Key::Identity(signer) => signer.signer(context.identity())?,
+        };
+        let assertion = sign_jws(&*signer, self.typ.as_deref(), &claims).await?;
         request.set("client_id", context.client_id());
         request.set("client_assertion_type", ASSERTION_TYPE);
         request.set_secret("client_assertion", &assertion);
@@ -122,7 +182,19 @@ impl ClientAuth for PrivateKeyJwt {
         if self.lifetime < Duration::from_secs(1) {
             return wrong("an assertion must live for a second at least: set `lifetime`");
         }
-        Ok(())
+        match &self.key {
+            Key::Signer(_) => Ok(()),
+            #[cfg(feature = "jwt")]
+            Key::Identity(signer) => signer.signer(None).map(drop).map_err(TokenError::from),
+        }
+    }
+
+    fn identity(&self) -> Option<&RotatingIdentity> {
+        match &self.key {
+            Key::Signer(_) => None,
+            #[cfg(feature = "jwt")]
+            Key::Identity(signer) => Some(signer.identity()),
+        }
     }
 
     fn hint(&self) -> Option<&'static str> {
@@ -136,10 +208,15 @@ impl ClientAuth for PrivateKeyJwt {
 
 impl fmt::Debug for PrivateKeyJwt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PrivateKeyJwt")
-            .field("algorithm", &self.signer.algorithm())
-            .field("key_id", &self.signer.key().key_id)
-            .field("audience", &self.audience)
+        let mut out = f.debug_struct("PrivateKeyJwt");
+        match &self.key {
+            Key::Signer(signer) => out
+                .field("algorithm", &signer.algorithm())
+                .field("key_id", &signer.key().key_id),
+            #[cfg(feature = "jwt")]
+            Key::Identity(signer) => out.field("identity", signer.identity()),
+        };
+        out.field("audience", &self.audience)
             .field("typ", &self.typ)
             .field("lifetime", &self.lifetime)
             .finish()
@@ -213,6 +290,7 @@ mod tests {
             client_id,
             token_endpoint: &endpoint,
             now: UNIX_EPOCH + Duration::from_millis(1_700_000_000_999),
+            identity: None,
         };
         auth.authenticate(&context, &mut request).await?;
         Ok(request)

@@ -1,20 +1,28 @@
 use super::{AuthContext, ClientAuth};
-use crate::{error::TokenError, keystore::ClientIdentity, protocol::TokenRequest};
+use crate::{error::TokenError, keystore::RotatingIdentity, protocol::TokenRequest};
 
-/// `tls_client_auth` and `self_signed_tls_client_auth`: the TLS client certificate is the
-/// credential (RFC 8705 section 2).
-///
-/// The two differ only in how the server checks the certificate.
+/// `tls_client_auth`: the TLS client certificate is the credential, issued by an authority that
+/// the server trusts (RFC 8705 section 2.1).
 #[derive(Clone, Debug)]
 pub struct TlsClientAuth {
-    identity: Option<ClientIdentity>,
+    identity: Option<RotatingIdentity>,
 }
 
+/// `self_signed_tls_client_auth`: the TLS client certificate is the credential, and the server
+/// knows this very certificate (RFC 8705 section 2.2).
+///
+/// What goes over the wire is the same as with [`TlsClientAuth`]. A certificate that is renewed has
+/// to be registered with the server before it is put into the files; until it is, the old one
+/// stays in use.
+#[derive(Clone, Debug)]
+pub struct SelfSignedTlsClientAuth(TlsClientAuth);
+
 impl TlsClientAuth {
-    /// Shows this certificate.
-    pub fn new(identity: ClientIdentity) -> Self {
+    /// Shows the certificate of this identity, which may change
+    /// ([`RotatingIdentity`]) or not ([`ClientIdentity`](crate::keystore::ClientIdentity)).
+    pub fn new(identity: impl Into<RotatingIdentity>) -> Self {
         Self {
-            identity: Some(identity),
+            identity: Some(identity.into()),
         }
     }
 
@@ -22,6 +30,18 @@ impl TlsClientAuth {
     /// the [`HttpClient`](crate::transport::HttpClient) given.
     pub fn external() -> Self {
         Self { identity: None }
+    }
+}
+
+impl SelfSignedTlsClientAuth {
+    /// Shows the certificate of this identity, as [`TlsClientAuth::new`] does.
+    pub fn new(identity: impl Into<RotatingIdentity>) -> Self {
+        Self(TlsClientAuth::new(identity))
+    }
+
+    /// Leaves the certificate to whoever makes the connection, as [`TlsClientAuth::external`] does.
+    pub fn external() -> Self {
+        Self(TlsClientAuth::external())
     }
 }
 
@@ -40,8 +60,12 @@ impl ClientAuth for TlsClientAuth {
         Ok(())
     }
 
-    fn identity(&self) -> Option<&ClientIdentity> {
+    fn identity(&self) -> Option<&RotatingIdentity> {
         self.identity.as_ref()
+    }
+
+    fn is_mutual_tls(&self) -> bool {
+        true
     }
 
     fn hint(&self) -> Option<&'static str> {
@@ -49,6 +73,37 @@ impl ClientAuth for TlsClientAuth {
             "the certificate may not have reached the server, or isn't the one registered: check \
              that this address asks for client certificates (`mtls_endpoint_aliases` in the \
              server's metadata), and compare subject and client_id with the client's registration",
+        )
+    }
+}
+
+impl ClientAuth for SelfSignedTlsClientAuth {
+    fn method(&self) -> &'static str {
+        "self_signed_tls_client_auth"
+    }
+
+    async fn authenticate(
+        &self,
+        context: &AuthContext<'_>,
+        request: &mut TokenRequest,
+    ) -> Result<(), TokenError> {
+        self.0.authenticate(context, request).await
+    }
+
+    fn identity(&self) -> Option<&RotatingIdentity> {
+        self.0.identity()
+    }
+
+    fn is_mutual_tls(&self) -> bool {
+        true
+    }
+
+    fn hint(&self) -> Option<&'static str> {
+        Some(
+            "the certificate may not have reached the server, or isn't registered there: check \
+             that this address asks for client certificates and takes ones that no authority has \
+             issued (`mtls_endpoint_aliases` in the server's metadata), and register the \
+             certificate itself (`jwks` with `x5c`) for this client_id",
         )
     }
 }

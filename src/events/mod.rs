@@ -21,7 +21,7 @@
 #[cfg(feature = "tracing")]
 mod tracing;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 #[cfg(feature = "tracing")]
 pub use self::tracing::TracingObserver;
@@ -63,6 +63,38 @@ pub enum Event<'a> {
         took: Duration,
         /// How long it is until the next attempt.
         retry_in: Option<Duration>,
+    },
+    /// Calls go on with a new identity, and with a token fetched with it.
+    #[non_exhaustive]
+    IdentityRotated {
+        /// The number of that token.
+        generation: Generation,
+        /// The `x5t#S256` of its certificate, if one is shown to the server.
+        thumbprint: Option<&'a str>,
+        /// When that certificate expires.
+        not_after: Option<SystemTime>,
+    },
+    /// The files of the client's identity have changed, and can't be used as they are. The old
+    /// identity stays in use.
+    #[non_exhaustive]
+    ReloadFailed {
+        /// What is wrong with them.
+        error: &'a TokenError,
+    },
+    /// The client's certificate comes to its end, and there is no other.
+    #[non_exhaustive]
+    CertificateExpiring {
+        /// When that is, or was.
+        not_after: SystemTime,
+        /// How long it is until then. Zero: it has expired.
+        left: Duration,
+    },
+    /// A token came that says itself that it is bound to another certificate than the one shown
+    /// to the server (RFC 8705 section 3.1).
+    #[non_exhaustive]
+    TokenMisbound {
+        /// Its number.
+        generation: Generation,
     },
     /// A rejection was handed to the caller: no other send could heal it. Of a stack put together
     /// by hand each rejection is told, as it can't be known what becomes of it there.

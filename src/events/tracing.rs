@@ -1,9 +1,12 @@
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use super::{Event, Observer};
 
 /// Reports events through the `tracing` crate, with target `tower_oauth`.
 ///
-/// Levels are for a reader in a hurry: a failed fetch and the first rejection of a run are
-/// warnings, a new token is information, the rest is for debugging.
+/// Levels are for a reader in a hurry: an expired certificate is an error; a failed fetch, an
+/// identity that can't be reloaded, a certificate that will expire and the first rejection of a run
+/// are warnings; a new token or identity is information, the rest is for debugging.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct TracingObserver;
@@ -48,6 +51,39 @@ impl Observer for TracingObserver {
                 ?retry_in,
                 "no token",
             ),
+            Event::IdentityRotated {
+                generation,
+                thumbprint,
+                not_after,
+            } => tracing::info!(
+                target: "tower_oauth",
+                generation = u64::from(*generation),
+                thumbprint,
+                not_after = not_after.map(date),
+                "new identity",
+            ),
+            Event::ReloadFailed { error } => tracing::warn!(
+                target: "tower_oauth",
+                error = %error,
+                source = ?std::error::Error::source(error).map(ToString::to_string),
+                "identity not reloaded, the old one stays",
+            ),
+            Event::CertificateExpiring { not_after, left } if left.is_zero() => tracing::error!(
+                target: "tower_oauth",
+                not_after = date(*not_after),
+                "certificate has expired",
+            ),
+            Event::CertificateExpiring { not_after, left } => tracing::warn!(
+                target: "tower_oauth",
+                not_after = date(*not_after),
+                days_left = left.as_secs() / (24 * 60 * 60),
+                "certificate expires",
+            ),
+            Event::TokenMisbound { generation } => tracing::warn!(
+                target: "tower_oauth",
+                generation = u64::from(*generation),
+                "token is bound to another certificate",
+            ),
             Event::Rejected {
                 origin,
                 generation,
@@ -70,4 +106,10 @@ impl Observer for TracingObserver {
             ),
         }
     }
+}
+
+/// A certificate's date reaches further than the format of HTTP does.
+fn date(at: SystemTime) -> String {
+    let last = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+    httpdate::fmt_http_date(at.clamp(UNIX_EPOCH, last))
 }

@@ -51,6 +51,8 @@ pub enum BuildError {
     TwoIdentities,
     /// A certificate can't be shown over plain http.
     IdentityWithoutTls,
+    /// Tokens are to be bound to a certificate, and none is known here.
+    BoundTokensWithoutIdentity,
     /// The HTTP client given brings its own TLS settings: this one would have no effect.
     #[non_exhaustive]
     TlsOfHttpClient {
@@ -103,6 +105,10 @@ impl fmt::Display for BuildError {
             }
             Self::IdentityWithoutTls => {
                 "a client certificate can't be shown: the token endpoint is plain http"
+            }
+            Self::BoundTokensWithoutIdentity => {
+                "tokens can't be required to be bound to a certificate that isn't known here: set \
+                 `identity`, or tell that of `http_client` by `HttpClient::presents`"
             }
             Self::TlsOfHttpClient { setting } => {
                 return write!(

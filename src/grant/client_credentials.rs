@@ -1,17 +1,21 @@
+mod binding;
 mod builder;
+mod keys;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 pub use self::builder::ClientCredentialsBuilder;
+use self::{binding::Binding, keys::Keys};
 use crate::{
     client_auth::{AuthContext, DynClientAuth},
     clock::Clock,
     error::TokenError,
     grant::{BuildError, Fetched, TokenSource},
+    keystore::{Change, ClientIdentity},
     protocol::{Endpoint, Received, Scope, TokenRequest},
     secret::SecretString,
     token::{AccessToken, Cause},
-    transport::{HttpClient, TransportLimits},
+    transport::TransportLimits,
 };
 
 /// The client credentials grant: a program gets a token in its own name (RFC 6749 section 4.4).
@@ -19,20 +23,24 @@ use crate::{
 /// Each fetch puts the request together anew, with a fresh credential, and sends it once. A refresh
 /// token in the answer is ignored (section 4.4.3).
 ///
+/// Keys and certificates are those of the moment: with a
+/// [`RotatingIdentity`](crate::keystore::RotatingIdentity), a renewed one is tried by a fetch of
+/// its own ([`Cause::Rotation`]) over connections of its own, and used from then on if that brought
+/// a token. A clone makes up its own mind.
+///
 /// # Example
 ///
 /// ```no_run
 /// # #[cfg(all(feature = "hyper", feature = "jwt"))] {
 /// use tower_oauth::{
-///     client_auth::PrivateKeyJwt, grant::ClientCredentials, jose::LocalSigner,
-///     keystore::ClientIdentity, tls::TrustAnchors,
+///     client_auth::PrivateKeyJwt, grant::ClientCredentials, keystore::RotatingIdentity,
+///     tls::TrustAnchors,
 /// };
 ///
-/// let identity = ClientIdentity::from_pem_files("client.crt", "client.key")?;
-/// let signer = LocalSigner::from_identity(&identity)?;
+/// let identity = RotatingIdentity::from_pem_files("client.crt", "client.key")?;
 /// let source = ClientCredentials::builder("https://as.example/oauth2/token")
 ///     .client_id("orders-service")
-///     .auth(PrivateKeyJwt::new(signer).issuer("https://as.example"))
+///     .auth(PrivateKeyJwt::from_identity(identity).issuer("https://as.example"))
 ///     .scope("orders.read")
 ///     .trust(TrustAnchors::from_pem_file("as-ca.crt")?)
 ///     .build()?;
@@ -46,7 +54,8 @@ pub struct ClientCredentials {
     client_id: String,
     auth: Arc<dyn DynClientAuth>,
     parameters: Parameters,
-    client: HttpClient,
+    keys: Keys,
+    require_bound_tokens: bool,
     limits: TransportLimits,
     clock: Clock,
 }
@@ -66,7 +75,7 @@ impl ClientCredentials {
         ClientCredentialsBuilder::new(token_endpoint.into())
     }
 
-    async fn request(&self) -> Result<TokenRequest, TokenError> {
+    async fn request(&self, identity: Option<&ClientIdentity>) -> Result<TokenRequest, TokenError> {
         let mut request = TokenRequest::new("client_credentials");
         let Parameters {
             scope,
@@ -88,6 +97,7 @@ impl ClientCredentials {
             client_id: &self.client_id,
             token_endpoint: &self.endpoint,
             now: self.clock.now().wall_after(Duration::ZERO),
+            identity,
         };
         self.auth.authenticate(&context, &mut request).await?;
         Ok(request)
@@ -110,9 +120,13 @@ impl ClientCredentials {
 }
 
 impl TokenSource for ClientCredentials {
-    async fn fetch(&self, _: Cause) -> Result<Fetched, TokenError> {
-        let request = self.request().await?;
-        let answer = self
+    async fn fetch(&self, cause: Cause) -> Result<Fetched, TokenError> {
+        let set = match cause {
+            Cause::Rotation => self.keys.latest()?,
+            _ => self.keys.current()?,
+        };
+        let request = self.request(set.of_auth.as_ref()).await?;
+        let answer = set
             .client
             .send(
                 request.to_http(&self.endpoint),
@@ -139,8 +153,25 @@ impl TokenSource for ClientCredentials {
         fetched.scope = answer
             .scope
             .or_else(|| (!requested.is_empty()).then(|| requested.to_string()));
-        fetched.identity = self.client.identity().cloned();
+        fetched.identity = set.client.identity().cloned();
+        if let Some(identity) = &fetched.identity {
+            let binding = Binding::of(&fetched.token, identity);
+            if self.require_bound_tokens {
+                binding.check()?;
+            }
+            fetched.misbound = binding == Binding::Other;
+        }
+        // From now on there is a token for it: this is the set that works.
+        self.keys.adopt(set);
         Ok(fetched)
+    }
+
+    async fn changed(&self) -> Change {
+        self.keys.changed().await
+    }
+
+    fn reload(&self) {
+        self.keys.reload();
     }
 }
 

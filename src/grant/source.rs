@@ -1,8 +1,8 @@
-use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use crate::{
     error::TokenError,
-    keystore::ClientIdentity,
+    keystore::{Change, ClientIdentity},
     token::{AccessToken, Cause},
 };
 
@@ -23,10 +23,19 @@ pub trait TokenSource: Send + Sync + 'static {
     /// deadline.
     fn fetch(&self, cause: Cause) -> impl Future<Output = Result<Fetched, TokenError>> + Send;
 
-    /// Resolves when the client's identity has changed since the last call. Default: never.
-    fn changed(&self) -> impl Future<Output = ()> + Send {
+    /// Resolves when there is news of the client's identity since the last call. Default: never.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future is dropped when the handle is. News that it didn't bring must come with the next
+    /// one.
+    fn changed(&self) -> impl Future<Output = Change> + Send {
         std::future::pending()
     }
+
+    /// Somebody says that the identity's files have just been written: they are to be looked at
+    /// now. Default: does nothing.
+    fn reload(&self) {}
 }
 
 /// What a [`TokenSource`] brought.
@@ -36,7 +45,9 @@ pub struct Fetched {
     pub(crate) expires_in: Option<Duration>,
     pub(crate) refresh_in: Option<Duration>,
     pub(crate) scope: Option<String>,
-    pub(crate) identity: Option<Arc<ClientIdentity>>,
+    pub(crate) identity: Option<ClientIdentity>,
+    /// It says itself that it is bound to another certificate.
+    pub(crate) misbound: bool,
 }
 
 impl Fetched {
@@ -48,6 +59,7 @@ impl Fetched {
             refresh_in: None,
             scope: None,
             identity: None,
+            misbound: false,
         }
     }
 
@@ -74,7 +86,7 @@ impl Fetched {
 
     /// The TLS identity that the token belongs to (RFC 8705 section 3).
     #[must_use]
-    pub fn identity(mut self, identity: Arc<ClientIdentity>) -> Self {
+    pub fn identity(mut self, identity: ClientIdentity) -> Self {
         self.identity = Some(identity);
         self
     }
@@ -125,7 +137,8 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// The object-safe twin of [`TokenSource`].
 pub(crate) trait DynTokenSource: Send + Sync + 'static {
     fn fetch(&self, cause: Cause) -> BoxFuture<'_, Result<Fetched, TokenError>>;
-    fn changed(&self) -> BoxFuture<'_, ()>;
+    fn changed(&self) -> BoxFuture<'_, Change>;
+    fn reload(&self);
 }
 
 impl<T: TokenSource> DynTokenSource for T {
@@ -133,7 +146,11 @@ impl<T: TokenSource> DynTokenSource for T {
         Box::pin(TokenSource::fetch(self, cause))
     }
 
-    fn changed(&self) -> BoxFuture<'_, ()> {
+    fn changed(&self) -> BoxFuture<'_, Change> {
         Box::pin(TokenSource::changed(self))
+    }
+
+    fn reload(&self) {
+        TokenSource::reload(self);
     }
 }

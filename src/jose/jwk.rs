@@ -76,7 +76,7 @@ impl PublicJwk {
 }
 
 /// SHA-256 in base64url without padding.
-pub(super) fn sha256(data: &[u8]) -> String {
+fn sha256(data: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, data))
 }
 

@@ -9,10 +9,7 @@ use aws_lc_rs::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::{
-    Algorithm, Signer, SigningKeyInfo,
-    jwk::{PublicJwk, sha256},
-};
+use super::{Algorithm, Signer, SigningKeyInfo, jwk::PublicJwk};
 use crate::{
     error::{BoxError, ErrorKind, TokenError},
     keystore::{ClientIdentity, KeyPair, KeystoreError, Pem},
@@ -98,7 +95,7 @@ impl LocalSigner {
     /// find the key. Default: not sent.
     #[must_use]
     pub fn x5t_s256(mut self, identity: &ClientIdentity) -> Self {
-        self.info.x5t_s256 = identity.chain().first().map(|leaf| sha256(leaf));
+        self.info.x5t_s256 = Some(identity.thumbprint());
         self
     }
 

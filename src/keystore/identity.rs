@@ -2,7 +2,7 @@ use std::{
     fmt,
     hash::{BuildHasher, RandomState},
     path::Path,
-    sync::Arc,
+    sync::{Arc, Weak},
     time::{Duration, SystemTime},
 };
 
@@ -30,10 +30,13 @@ use crate::clock::Clock;
 #[derive(Clone)]
 pub struct ClientIdentity(Arc<Inner>);
 
-/// Names an identity without showing anything of it: in a request's extensions it says over whose
-/// connections the request must go.
+/// Tells identities apart without showing anything of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct IdentityNumber(u64);
+
+/// Knows whether anybody still holds an identity.
+#[derive(Clone)]
+pub(crate) struct WeakIdentity(Weak<Inner>);
 
 struct Inner {
     chain: Vec<CertificateDer<'static>>,
@@ -57,12 +60,8 @@ impl ClientIdentity {
         certificates: impl AsRef<Path>,
         key: impl AsRef<Path>,
     ) -> Result<Self, KeystoreError> {
-        Self::from_parts(
-            &Pem::read(certificates.as_ref())?,
-            &Pem::read(key.as_ref())?,
-            |pem| pem.key().map(|key| Zeroizing::new(key.clone_key())),
-            now(&Clock::system()),
-        )
+        let now = now(&Clock::system());
+        Self::from_pem_files_at(certificates.as_ref(), key.as_ref(), now)
     }
 
     /// Reads a certificate chain and its key from PEM text; it may be one and the same.
@@ -76,6 +75,19 @@ impl ClientIdentity {
             &Pem::parse(key, "the key given".into())?,
             |pem| pem.key().map(|key| Zeroizing::new(key.clone_key())),
             now(&Clock::system()),
+        )
+    }
+
+    pub(super) fn from_pem_files_at(
+        certificates: &Path,
+        key: &Path,
+        now: SystemTime,
+    ) -> Result<Self, KeystoreError> {
+        Self::from_parts(
+            &Pem::read(certificates)?,
+            &Pem::read(key)?,
+            |pem| pem.key().map(|key| Zeroizing::new(key.clone_key())),
+            now,
         )
     }
 
@@ -106,6 +118,10 @@ impl ClientIdentity {
     /// Tells identities apart: a new one each time that one is loaded.
     pub(crate) fn number(&self) -> IdentityNumber {
         self.0.number
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakIdentity {
+        WeakIdentity(Arc::downgrade(&self.0))
     }
 
     /// Takes each part from the other text where its own has none, so that swapped arguments and
@@ -173,6 +189,12 @@ impl ClientIdentity {
             not_before,
             not_after,
         })))
+    }
+}
+
+impl WeakIdentity {
+    pub(crate) fn is_held(&self) -> bool {
+        self.0.strong_count() > 0
     }
 }
 

@@ -53,19 +53,35 @@ mod jks;
 mod key_pair;
 #[cfg(all(feature = "legacy-ciphers", any(feature = "hyper", feature = "jwt")))]
 mod legacy;
+mod look;
 #[cfg(any(feature = "hyper", feature = "jwt"))]
 mod password;
 mod pem;
 #[cfg(any(feature = "hyper", feature = "jwt"))]
 mod pkcs12;
+mod rotating;
 #[cfg(any(feature = "hyper", feature = "jwt"))]
 mod sealed;
+mod shown;
 #[cfg(any(feature = "hyper", feature = "jwt"))]
 mod store;
+#[cfg(any(feature = "hyper", feature = "jwt"))]
+mod thumbprint;
+mod watch;
 
 #[cfg(feature = "hyper")]
 pub(crate) use self::{certificate::Certificate, store::aside};
-pub use self::{error::KeystoreError, identity::ClientIdentity};
+pub use self::{
+    error::KeystoreError,
+    identity::ClientIdentity,
+    rotating::{RotatingIdentity, RotatingIdentityBuilder},
+    watch::Change,
+};
+pub(crate) use self::{
+    identity::{IdentityNumber, WeakIdentity},
+    shown::Shown,
+    watch::Watch,
+};
 #[cfg(any(feature = "hyper", feature = "jwt"))]
 pub(crate) use self::{key_pair::KeyPair, pem::Pem};
 #[cfg(any(feature = "hyper", feature = "jwt"))]

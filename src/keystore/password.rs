@@ -1,4 +1,9 @@
-use std::{env, fmt, fs::File, io::Read as _, path::PathBuf};
+use std::{
+    env, fmt,
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 use zeroize::Zeroizing;
 
@@ -28,6 +33,14 @@ impl Password {
     /// The value of this environment variable.
     pub fn env(name: impl Into<String>) -> Self {
         Self(Source::Env(name.into()))
+    }
+
+    /// The file that it comes from, if it does.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match &self.0 {
+            Source::File(path) => Some(path),
+            Source::Value(_) | Source::Env(_) => None,
+        }
     }
 
     /// Reads it. Blocks.

@@ -180,6 +180,18 @@ impl KeyStore {
         Ok(trusted)
     }
 
+    /// All files that an identity is made of.
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
+        let mut paths = match &self.source {
+            Source::File(path) => vec![path.clone()],
+            Source::PemFiles { certificates, key } => vec![certificates.clone(), key.clone()],
+            Source::Given(_) => Vec::new(),
+        };
+        let passwords = [&self.password, &self.key_password].into_iter().flatten();
+        paths.extend(passwords.filter_map(Password::path).map(Path::to_owned));
+        paths
+    }
+
     /// What to call it in errors.
     pub(crate) fn input(&self) -> String {
         match &self.source {

@@ -16,13 +16,20 @@ use http::HeaderValue;
 use crate::{
     clock::Timestamp,
     grant::Fetched,
-    keystore::ClientIdentity,
+    keystore::{ClientIdentity, Shown},
     token::{AccessToken, Age, Generation, Schedule},
 };
 
-/// A header value is shared by its reference count, and one count that all threads fight over
+/// What is shared is shared by a reference count, and one count that all threads fight over
 /// halves what two of them can do. So there are a few copies of it.
 const LANES: usize = 8;
+
+/// What a request takes with it.
+#[derive(Clone)]
+struct Lane {
+    authorization: HeaderValue,
+    shown: Option<Shown>,
+}
 
 /// What a request needs to know of the current token, made once a token.
 pub(crate) struct Snapshot {
@@ -30,12 +37,12 @@ pub(crate) struct Snapshot {
     pub(crate) token: AccessToken,
     pub(crate) scope: Option<String>,
     /// The TLS identity that the token belongs to: both are swapped in one store.
-    pub(crate) identity: Option<Arc<ClientIdentity>>,
+    pub(crate) identity: Option<ClientIdentity>,
     pub(crate) received: Duration,
     /// The value before this one: a server may repeat in its answer what it was sent earlier.
     previous: Option<HeaderValue>,
     schedule: Schedule,
-    lanes: [HeaderValue; LANES],
+    lanes: [Lane; LANES],
     /// The second of the last kick, plus one.
     kicked: AtomicU64,
 }
@@ -49,14 +56,16 @@ impl Snapshot {
         before: Option<&Self>,
     ) -> Self {
         let previous = before.and_then(|before| {
-            let same = before.generation == generation;
-            if same {
+            if before.generation == generation {
                 before.previous.clone()
             } else {
                 Some(before.authorization())
             }
         });
-        let lanes = std::array::from_fn(|_| fetched.token.to_bearer());
+        let lanes = std::array::from_fn(|_| Lane {
+            authorization: fetched.token.to_bearer(),
+            shown: fetched.identity.as_ref().map(Shown::new),
+        });
         Self {
             generation,
             token: fetched.token,
@@ -87,12 +96,18 @@ impl Snapshot {
 
     /// What must not be seen in a server's text: this token, and the one before.
     pub(crate) fn credentials(&self) -> impl Iterator<Item = &HeaderValue> {
-        self.lanes.first().into_iter().chain(&self.previous)
+        let current = self.lanes.first().map(|lane| &lane.authorization);
+        current.into_iter().chain(&self.previous)
     }
 
     /// The finished `Authorization` value.
     pub(crate) fn authorization(&self) -> HeaderValue {
-        self.lanes[lane()].clone()
+        self.lanes[lane()].authorization.clone()
+    }
+
+    /// Over whose connections the token must go.
+    pub(crate) fn shown(&self) -> Option<Shown> {
+        self.lanes[lane()].shown.clone()
     }
 
     pub(crate) fn age(&self, now: Timestamp) -> Age {

@@ -6,7 +6,7 @@ use tokio::runtime;
 use super::{
     cell::Snapshot,
     control::{OriginId, Rejection},
-    shared::{Shared, closed},
+    shared::{Shared, closed, thumbprint},
     status::Status,
     wait::Told,
 };
@@ -15,6 +15,7 @@ use crate::{
     error::TokenError,
     events::Observer,
     grant::{DynTokenSource, TokenSource},
+    keystore::ClientIdentity,
     token::{AccessToken, Age, Generation, LifetimeConfig},
 };
 
@@ -122,6 +123,12 @@ impl TokenHandle {
             .drive(|state, now| ((), state.control.force(now)));
     }
 
+    /// Says that the files of the source's identity have just been written: they are looked at now,
+    /// and not only at the next regular time. Does nothing for a source without files.
+    pub fn reload(&self) {
+        self.shared.source.reload();
+    }
+
     /// Closes the handle: nothing is fetched any more, waiting calls fail with
     /// [`ErrorKind::Closed`](crate::ErrorKind::Closed), and so does every later one.
     pub fn close(&self) {
@@ -149,6 +156,7 @@ impl TokenHandle {
         let now = self.shared.clock.now();
         let snapshot = self.shared.cell.load_full();
         let snapshot = snapshot.as_deref();
+        let identity = snapshot.and_then(|it| it.identity.as_ref());
         let state = self.shared.lock();
         let schedule = state.control.schedule();
         Status {
@@ -165,6 +173,9 @@ impl TokenHandle {
                 .control
                 .backing_off(now)
                 .map(|until| now.wall_after(until.saturating_sub(now.mono))),
+            certificate: identity.and_then(thumbprint),
+            certificate_not_after: identity.map(ClientIdentity::not_after),
+            identity_error: state.identity_error.clone(),
             fetches: state.fetches,
             closed: !state.control.is_open(),
         }
@@ -252,6 +263,12 @@ impl Token {
     /// Its number, for [`TokenHandle::invalidate`].
     pub fn generation(&self) -> Generation {
         self.0.generation
+    }
+
+    /// The identity that the token belongs to: if it is bound to a certificate, it goes over
+    /// connections that show this one (RFC 8705 section 3).
+    pub fn identity(&self) -> Option<&ClientIdentity> {
+        self.0.identity.as_ref()
     }
 
     /// The scope granted, when the server said so (RFC 6749 section 5.1).

@@ -28,6 +28,7 @@ use crate::{
     error::{ErrorKind, TokenError},
     events::{Event, Observer},
     grant::{DynTokenSource, Fetched},
+    keystore::{Change, ClientIdentity},
     token::{Cause, LifetimeConfig, Schedule},
 };
 
@@ -54,6 +55,8 @@ pub(super) struct State {
     pub(super) board: Option<(FlightNo, watch::Sender<Option<Told>>)>,
     pub(super) flight: Option<AbortHandle>,
     pub(super) last_error: Option<TokenError>,
+    /// Why the identity in the source's files is not the one in use.
+    pub(super) identity_error: Option<TokenError>,
     /// Where the worker is that keeps the timer.
     pub(super) worker: Option<runtime::Handle>,
     /// When the worker was last told to look.
@@ -85,6 +88,7 @@ impl Shared {
                 board: None,
                 flight: None,
                 last_error: None,
+                identity_error: None,
                 worker: None,
                 timer: None,
                 fetches: 0,
@@ -197,9 +201,9 @@ impl Shared {
         };
         state.flight = None;
 
-        let (told, failed) = match result {
+        let (told, ended) = match result {
             Ok(fetched) => {
-                let expires_in = fetched.expires_in;
+                let (expires_in, misbound) = (fetched.expires_in, fetched.misbound);
                 let generation = state.control.generation();
                 let schedule = state.control.schedule().expect("a token has just come");
                 let last = self.cell.load();
@@ -211,15 +215,22 @@ impl Shared {
                     self.accepted.store(0, Ordering::Relaxed);
                 }
                 state.last_error = None;
-                (Told::Token(snapshot), Err((generation, expires_in)))
+                if cause == Cause::Rotation {
+                    state.identity_error = None;
+                }
+                let brought = (Arc::clone(&snapshot), expires_in, misbound);
+                (Told::Token(snapshot), Ok(brought))
             }
             Err(error) => {
                 state.last_error = Some(error.clone());
+                if cause == Cause::Rotation {
+                    state.identity_error = Some(error.clone());
+                }
                 let told = match outcome {
                     Outcome::StartOver => Told::StartOver,
                     _ => Told::Failed(state.failure(now, state.control.backing_off(now))),
                 };
-                (told, Ok(error))
+                (told, Err(error))
             }
         };
         state.tell(Some(no), told);
@@ -229,20 +240,34 @@ impl Shared {
             .map(|at| at.saturating_sub(now.mono));
         self.follow(state, now, start);
 
-        self.observer.event(&match &failed {
-            Ok(error) => Event::FetchFailed {
+        match ended {
+            Err(error) => self.observer.event(&Event::FetchFailed {
                 cause,
-                error,
+                error: &error,
                 took,
                 retry_in,
-            },
-            Err((generation, expires_in)) => Event::FetchSucceeded {
-                cause,
-                generation: *generation,
-                took,
-                expires_in: *expires_in,
-            },
-        });
+            }),
+            Ok((snapshot, expires_in, misbound)) => {
+                let generation = snapshot.generation;
+                self.observer.event(&Event::FetchSucceeded {
+                    cause,
+                    generation,
+                    took,
+                    expires_in,
+                });
+                if cause == Cause::Rotation {
+                    let identity = snapshot.identity.as_ref();
+                    self.observer.event(&Event::IdentityRotated {
+                        generation,
+                        thumbprint: identity.and_then(thumbprint).as_deref(),
+                        not_after: identity.map(ClientIdentity::not_after),
+                    });
+                }
+                if misbound {
+                    self.observer.event(&Event::TokenMisbound { generation });
+                }
+            }
+        }
     }
 
     /// The runtime of a flight is gone. If the worker has another, it looks after it there.
@@ -290,9 +315,22 @@ impl Shared {
         })
     }
 
-    /// The source's identity changed.
-    pub(super) fn identity_changed(self: &Arc<Self>) {
-        self.drive(|state, now| ((), state.control.identity_changed(now)));
+    /// There is news of the source's identity.
+    pub(super) fn identity_changed(self: &Arc<Self>, change: Change) {
+        match change {
+            Change::New => self.drive(|state, now| ((), state.control.identity_changed(now))),
+            Change::ReloadFailed(error) => {
+                self.lock().identity_error = Some(error.clone());
+                self.observer.event(&Event::ReloadFailed { error: &error });
+            }
+            Change::Mended => self.lock().identity_error = None,
+            Change::Expiring { not_after } => {
+                let now = self.clock.now().wall_after(Duration::ZERO);
+                let left = not_after.duration_since(now).unwrap_or_default();
+                self.observer
+                    .event(&Event::CertificateExpiring { not_after, left });
+            }
+        }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -365,6 +403,17 @@ pub(super) fn no_runtime() -> TokenError {
 
 pub(super) fn bit(origin: OriginId) -> u64 {
     1 << (origin.0 % 64)
+}
+
+/// The certificate's name in events, where it can be computed.
+pub(super) fn thumbprint(identity: &ClientIdentity) -> Option<String> {
+    #[cfg(any(feature = "hyper", feature = "jwt"))]
+    return Some(identity.thumbprint());
+    #[cfg(not(any(feature = "hyper", feature = "jwt")))]
+    {
+        let _ = identity;
+        None
+    }
 }
 
 /// A number for jitter. It needs to differ between replicas, not to be unguessable.

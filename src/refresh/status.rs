@@ -27,6 +27,13 @@ pub struct Status {
     pub last_error: Option<TokenError>,
     /// When the next attempt is made after a failure.
     pub retry_at: Option<SystemTime>,
+    /// The certificate that the current token belongs to (its `x5t#S256`), if there is one.
+    pub certificate: Option<String>,
+    /// When that certificate expires.
+    pub certificate_not_after: Option<SystemTime>,
+    /// Why the identity in the source's files is not the one in use: they can't be read, or the
+    /// server refused it.
+    pub identity_error: Option<TokenError>,
     /// How many token requests were begun.
     pub fetches: u64,
     /// The handle was closed.

@@ -23,10 +23,10 @@ pub(super) async fn run(watch: Watch, wake: Arc<Notify>) {
         tokio::select! {
             () = wake.notified() => {}
             () = alarm.ring() => {}
-            () = &mut changed => {
+            change = &mut changed => {
                 changed = source.changed();
                 if let Some(shared) = watch.0.upgrade() {
-                    shared.identity_changed();
+                    shared.identity_changed(change);
                 }
             }
         }

@@ -17,7 +17,7 @@ use super::{AllowedOrigins, AttachLayer, OAuthLayer};
 use crate::{
     error::{ErrorKind, TokenError},
     grant::{Fetched, TokenSource},
-    keystore::ClientIdentity,
+    keystore::{Change, ClientIdentity, Shown},
     refresh::TokenHandle,
     token::{AccessToken, Cause},
 };
@@ -27,7 +27,7 @@ use crate::{
 struct Bound(Arc<Inner>);
 
 struct Inner {
-    identities: [Arc<ClientIdentity>; 2],
+    identities: [ClientIdentity; 2],
     current: Mutex<usize>,
     fetches: Mutex<usize>,
     changed: Notify,
@@ -39,7 +39,7 @@ impl Bound {
         let identity = || {
             let certificate = include_bytes!("../../tests/keys/p256-client.pem");
             let key = include_bytes!("../../tests/keys/p256-pkcs8.pem");
-            Arc::new(ClientIdentity::from_pem(certificate, key).unwrap())
+            ClientIdentity::from_pem(certificate, key).unwrap()
         };
         Self(Arc::new(Inner {
             identities: [identity(), identity()],
@@ -58,7 +58,8 @@ impl Bound {
             token if token.starts_with("Bearer old-") => old,
             _ => new,
         };
-        assert!(has(request, named.number()), "{token}");
+        let shown: &Shown = request.extensions().get().unwrap();
+        assert_eq!(shown.identity().number(), named.number(), "{token}");
         match token.ends_with(&format!("-{}", self.0.fetches.lock().unwrap())) {
             true => StatusCode::OK,
             false => StatusCode::UNAUTHORIZED,
@@ -79,17 +80,13 @@ impl TokenSource for Bound {
         let mut fetches = self.0.fetches.lock().unwrap();
         *fetches += 1;
         let token = AccessToken::new(format!("{}-{fetches}", ["old", "new"][*current]))?;
-        Ok(Fetched::new(token).identity(Arc::clone(&self.0.identities[*current])))
+        Ok(Fetched::new(token).identity(self.0.identities[*current].clone()))
     }
 
-    async fn changed(&self) {
+    async fn changed(&self) -> Change {
         self.0.changed.notified().await;
+        Change::New
     }
-}
-
-/// Whether a request has this in its extensions.
-fn has<T: PartialEq + Send + Sync + 'static>(request: &Request<String>, it: T) -> bool {
-    request.extensions().get() == Some(&it)
 }
 
 fn origins() -> AllowedOrigins {

@@ -42,6 +42,7 @@ mod answer;
 mod authorization_server;
 mod echo;
 mod gate;
+mod handshake;
 mod net;
 mod pki;
 mod resource;
@@ -55,6 +56,7 @@ pub use self::{
         AuthMethod, AuthorizationServerCounters, Client, FakeAuthorizationServer,
         FakeAuthorizationServerBuilder, TokenRequest,
     },
+    handshake::Handshake,
     pki::{ClientPem, KeyKind, Pki},
     resource::{
         FakeResource, FakeResourceBuilder, ReceivedBody, ReceivedCall, Refusal, ResourceCounters,

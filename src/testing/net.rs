@@ -3,10 +3,7 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
 };
 
 use http::{Request, Response};
@@ -15,8 +12,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
-use rustls::ServerConfig;
-use rustls_pki_types::CertificateDer;
+use rustls::{HandshakeKind, ServerConfig};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::watch,
@@ -24,7 +20,11 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{answer::AnswerBody, pki};
+use super::{
+    answer::AnswerBody,
+    handshake::{Arrival, Connections},
+    pki,
+};
 
 /// Connections that may wait to be accepted: a crowd of clients connects at the same moment.
 const BACKLOG: u32 = 1024;
@@ -80,7 +80,7 @@ impl Bound {
             up: true,
             outages: 0,
         });
-        let connections = Arc::new(AtomicU64::new(0));
+        let connections = Arc::new(Connections::default());
         let acceptor = Acceptor {
             tls: TlsAcceptor::from(tls),
             handler,
@@ -102,7 +102,7 @@ impl Bound {
 #[derive(Debug)]
 pub(super) struct Serving {
     power: watch::Sender<Power>,
-    connections: Arc<AtomicU64>,
+    connections: Arc<Connections>,
     task: JoinHandle<()>,
 }
 
@@ -114,9 +114,8 @@ struct Power {
 }
 
 impl Serving {
-    /// TLS connections so far.
-    pub(super) fn connections(&self) -> u64 {
-        self.connections.load(Ordering::Relaxed)
+    pub(super) fn connections(&self) -> &Connections {
+        &self.connections
     }
 
     /// Ends all connections and drops new ones. The port stays taken, so that nobody else gets it.
@@ -145,7 +144,7 @@ struct Acceptor<H> {
     tls: TlsAcceptor,
     handler: Arc<H>,
     power: watch::Receiver<Power>,
-    connections: Arc<AtomicU64>,
+    connections: Arc<Connections>,
 }
 
 impl<H: Handler> Acceptor<H> {
@@ -175,8 +174,7 @@ impl<H: Handler> Acceptor<H> {
                         accepted_at: power,
                     };
                     let tls = self.tls.clone();
-                    let connections = Arc::clone(&self.connections);
-                    tasks.spawn(connection.serve(stream, tls, connections));
+                    tasks.spawn(connection.serve(stream, tls, self.connections.arrived()));
                 }
                 // A failure to accept is the peer's, or a lack of descriptors that passes.
                 Some(_) => tokio::task::yield_now().await,
@@ -195,17 +193,19 @@ struct Connection<H> {
 }
 
 impl<H: Handler> Connection<H> {
-    async fn serve(self, stream: TcpStream, tls: TlsAcceptor, connections: Arc<AtomicU64>) {
+    async fn serve(self, stream: TcpStream, tls: TlsAcceptor, arrival: Arrival) {
         // Both failures are the peer's: it sees its own end of them.
         let _ = stream.set_nodelay(true);
         let Ok(stream) = tls.accept(stream).await else {
             return;
         };
-        let chain = stream.get_ref().1.peer_certificates();
-        let leaf: Option<&CertificateDer<'_>> = chain.and_then(|chain| chain.first());
+        let session = stream.get_ref().1;
+        let leaf = session.peer_certificates().and_then(<[_]>::first);
+        let thumbprint = leaf.map(pki::thumbprint);
+        let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
         let peer = Peer {
-            connection: connections.fetch_add(1, Ordering::Relaxed) + 1,
-            thumbprint: leaf.map(pki::thumbprint),
+            connection: arrival.shook_hands(thumbprint.clone(), resumed),
+            thumbprint,
         };
 
         // The tasks of HTTP/2 streams end by themselves when their connection is dropped.

@@ -1,4 +1,4 @@
-use std::{fmt, io, sync::Arc};
+use std::{fmt, io, sync::Arc, time::SystemTime};
 
 use aws_lc_rs::digest;
 use base64::{
@@ -9,8 +9,12 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PublicKeyData,
 };
-use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{
+    RootCertStore, ServerConfig,
+    server::WebPkiClientVerifier,
+    version::{TLS12, TLS13},
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
 
 use crate::{
     keystore::{ClientIdentity, KeystoreError},
@@ -76,7 +80,44 @@ impl Pki {
     /// When the name is unfit for a certificate.
     pub fn client_with_key(&self, name: &str, kind: KeyKind) -> io::Result<ClientPem> {
         let key = KeyPair::generate_for(kind.algorithm()).map_err(io::Error::other)?;
-        let leaf = self.leaf(name, &[], ExtendedKeyUsagePurpose::ClientAuth, &key)?;
+        self.client_of(name, &key, None)
+    }
+
+    /// Another certificate for the key of this client, with `name` as its common name: a renewed
+    /// one.
+    ///
+    /// # Errors
+    ///
+    /// When the name is unfit for a certificate.
+    pub fn renewed(&self, client: &ClientPem, name: &str) -> io::Result<ClientPem> {
+        let key = PrivateKeyDer::from_pem_slice(client.key_pem().as_bytes());
+        let key = KeyPair::try_from(&key.map_err(io::Error::other)?).map_err(io::Error::other)?;
+        self.client_of(name, &key, None)
+    }
+
+    /// A client's certificate that is valid between these moments only.
+    ///
+    /// # Errors
+    ///
+    /// When the name is unfit for a certificate.
+    pub fn client_valid(
+        &self,
+        name: &str,
+        not_before: SystemTime,
+        not_after: SystemTime,
+    ) -> io::Result<ClientPem> {
+        let key = KeyPair::generate().map_err(io::Error::other)?;
+        self.client_of(name, &key, Some((not_before, not_after)))
+    }
+
+    fn client_of(
+        &self,
+        name: &str,
+        key: &KeyPair,
+        validity: Option<(SystemTime, SystemTime)>,
+    ) -> io::Result<ClientPem> {
+        let usage = ExtendedKeyUsagePurpose::ClientAuth;
+        let leaf = self.leaf(name, &[], usage, key, validity)?;
         Ok(ClientPem {
             certificate_pem: pem("CERTIFICATE", &leaf) + &pem("CERTIFICATE", &self.intermediate),
             key_pem: pem("PRIVATE KEY", key.serialized_der()).into(),
@@ -86,15 +127,16 @@ impl Pki {
     }
 
     /// The settings of a server for loopback names, which asks its clients for a certificate.
-    pub(super) fn server(&self, certificates: ClientCertificates) -> io::Result<Arc<ServerConfig>> {
+    pub(super) fn server(&self, terms: Terms) -> io::Result<Arc<ServerConfig>> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut roots = RootCertStore::empty();
         roots.add(self.root.clone()).map_err(io::Error::other)?;
         let verifier =
             WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-        let verifier = match certificates {
-            ClientCertificates::Optional => verifier.allow_unauthenticated(),
-            ClientCertificates::Required => verifier,
+        let verifier = if terms.certificate_required {
+            verifier
+        } else {
+            verifier.allow_unauthenticated()
         };
 
         let key = KeyPair::generate().map_err(io::Error::other)?;
@@ -104,16 +146,22 @@ impl Pki {
             &names,
             ExtendedKeyUsagePurpose::ServerAuth,
             &key,
+            None,
         )?;
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
 
+        let versions: &[_] = &[&TLS12, &TLS13];
+        let versions = &versions[..if terms.tls12_only { 1 } else { 2 }];
         let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .map_err(io::Error::other)?
             .with_client_cert_verifier(verifier.build().map_err(io::Error::other)?)
             .with_single_cert(vec![leaf, self.intermediate.clone()], key)
             .map_err(io::Error::other)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        if terms.http1_only {
+            config.alpn_protocols.remove(0);
+        }
         Ok(Arc::new(config))
     }
 
@@ -123,8 +171,13 @@ impl Pki {
         names: &[String],
         usage: ExtendedKeyUsagePurpose,
         key: &KeyPair,
+        validity: Option<(SystemTime, SystemTime)>,
     ) -> io::Result<CertificateDer<'static>> {
         let mut params = CertificateParams::new(names).map_err(io::Error::other)?;
+        if let Some((not_before, not_after)) = validity {
+            params.not_before = not_before.into();
+            params.not_after = not_after.into();
+        }
         params
             .distinguished_name
             .push(DnType::CommonName, common_name);
@@ -227,11 +280,12 @@ impl fmt::Debug for ClientPem {
 
 // ===== the vocabulary of this room =====
 
-/// Whether a server insists on a client certificate.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum ClientCertificates {
-    Optional,
-    Required,
+/// What a server insists on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Terms {
+    pub(super) certificate_required: bool,
+    pub(super) tls12_only: bool,
+    pub(super) http1_only: bool,
 }
 
 /// The `x5t#S256` of a certificate.

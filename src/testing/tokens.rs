@@ -24,6 +24,13 @@ pub(super) struct Issued {
     deadline: Option<Deadline>,
 }
 
+impl Issued {
+    /// Whether it is bound to another certificate than this one.
+    pub(super) fn is_misbound(&self, thumbprint: Option<&str>) -> bool {
+        self.bound_to.is_some() && self.bound_to.as_deref() != thumbprint
+    }
+}
+
 impl TokenSet {
     pub(super) fn new(clock: Clock) -> Self {
         Self {

@@ -8,12 +8,16 @@ use hyper_util::{
 use super::TlsConfig;
 use crate::error::{BoxError, TokenError};
 
+/// The client that [`hyper_client`] makes.
+pub type HyperClient<B> = Client<HttpsConnector<HttpConnector>, B>;
+
 /// A pooling HTTPS client with these TLS settings, to be called through an
 /// [`OAuthLayer`](crate::service::OAuthLayer).
 ///
 /// It speaks https only; HTTP/1.1, and HTTP/2 with servers that offer it when the feature `http2`
 /// is on. It has no deadline and follows no redirect: put layers above it. A certificate-bound
-/// token (RFC 8705 section 3) needs the [identity](TlsConfig::identity) that it was fetched with.
+/// token (RFC 8705 section 3) needs the [identity](TlsConfig::identity) that it was fetched with;
+/// when that may change, use a [`RotatingClient`](super::RotatingClient).
 ///
 /// ```no_run
 /// use bytes::Bytes;
@@ -32,9 +36,7 @@ use crate::error::{BoxError, TokenError};
 /// # Errors
 ///
 /// Kind [`Configuration`](crate::ErrorKind::Configuration): rustls refuses the settings.
-pub fn hyper_client<B>(
-    tls: &TlsConfig,
-) -> Result<Client<HttpsConnector<HttpConnector>, B>, TokenError>
+pub fn hyper_client<B>(tls: &TlsConfig) -> Result<HyperClient<B>, TokenError>
 where
     B: Body + Send + 'static + Unpin,
     B::Data: Send,

@@ -41,7 +41,7 @@ pub trait TokenTransport: Send + Sync + 'static {
 #[derive(Clone)]
 pub struct HttpClient {
     transport: Arc<dyn DynTokenTransport>,
-    identity: Option<Arc<ClientIdentity>>,
+    identity: Option<ClientIdentity>,
 }
 
 impl HttpClient {
@@ -86,11 +86,11 @@ impl HttpClient {
     /// together with the identity that they may be bound to (RFC 8705 section 3). Default: none.
     #[must_use]
     pub fn presents(mut self, identity: ClientIdentity) -> Self {
-        self.identity = Some(Arc::new(identity));
+        self.identity = Some(identity);
         self
     }
 
-    pub(crate) fn identity(&self) -> Option<&Arc<ClientIdentity>> {
+    pub(crate) fn identity(&self) -> Option<&ClientIdentity> {
         self.identity.as_ref()
     }
 

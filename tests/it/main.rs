@@ -6,4 +6,5 @@ mod kit;
 mod layer;
 mod life;
 mod over_tls;
+mod rotation;
 mod support;

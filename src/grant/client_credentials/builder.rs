@@ -1,13 +1,16 @@
 use std::{fmt, sync::Arc};
 
-use super::{ClientCredentials, Parameters};
+use super::{
+    ClientCredentials, Parameters,
+    keys::{Clients, Keys},
+};
 #[cfg(feature = "hyper")]
 use crate::tls::TrustAnchors;
 use crate::{
     client_auth::{ClientAuth, DynClientAuth},
     clock::Clock,
     grant::BuildError,
-    keystore::ClientIdentity,
+    keystore::{ClientIdentity, RotatingIdentity},
     protocol::{Endpoint, InvalidScope},
     secret::SecretString,
     transport::{HttpClient, TransportLimits},
@@ -25,7 +28,9 @@ pub struct ClientCredentialsBuilder {
     http_client: Option<HttpClient>,
     #[cfg(feature = "hyper")]
     trust: Option<TrustAnchors>,
-    identity: Option<ClientIdentity>,
+    identity: Option<RotatingIdentity>,
+    mtls_token_endpoint: Option<String>,
+    require_bound_tokens: bool,
     limits: TransportLimits,
     clock: Clock,
 }
@@ -43,6 +48,8 @@ impl ClientCredentialsBuilder {
             #[cfg(feature = "hyper")]
             trust: None,
             identity: None,
+            mtls_token_endpoint: None,
+            require_bound_tokens: false,
             limits: TransportLimits::new(),
             clock: Clock::system(),
         }
@@ -111,11 +118,31 @@ impl ClientCredentialsBuilder {
         self
     }
 
-    /// Shows this certificate to the authorization server, whatever the method of client
-    /// authentication, so that tokens can be bound to it (RFC 8705 section 3). Default: that of
-    /// the method, if it has one.
-    pub fn identity(mut self, identity: ClientIdentity) -> Self {
-        self.identity = Some(identity);
+    /// Shows the certificate of this identity to the authorization server, whatever the method of
+    /// client authentication, so that tokens can be bound to it (RFC 8705 section 3). It may
+    /// change while calls go on ([`RotatingIdentity`]). Default: that of the method, if mutual TLS
+    /// is the method.
+    pub fn identity(mut self, identity: impl Into<RotatingIdentity>) -> Self {
+        self.identity = Some(identity.into());
+        self
+    }
+
+    /// The address of the token endpoint for clients that show a certificate: the `token_endpoint`
+    /// of `mtls_endpoint_aliases` in the server's metadata (RFC 8705 section 5). It is used when
+    /// one is shown; the issuer, and so the audience of an assertion, stay as they are. Default:
+    /// there is only one address.
+    pub fn mtls_token_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.mtls_token_endpoint = Some(url.into());
+        self
+    }
+
+    /// Takes no token that says itself that it isn't bound to the certificate shown (`cnf` in a
+    /// JWT, RFC 8705 section 3.1). Tokens that can't be read are taken. Default: one that is bound
+    /// to another certificate is an event
+    /// ([`Event::TokenMisbound`](crate::events::Event::TokenMisbound)), one that isn't bound is
+    /// nothing special.
+    pub fn require_bound_tokens(mut self) -> Self {
+        self.require_bound_tokens = true;
         self
     }
 
@@ -143,12 +170,9 @@ impl ClientCredentialsBuilder {
     ///
     /// A [`BuildError`] names the setting and the cure.
     pub fn build(mut self) -> Result<ClientCredentials, BuildError> {
-        let endpoint = if self.allow_plain_http {
-            Endpoint::allow_plain_http(&self.token_endpoint)
-        } else {
-            Endpoint::new(&self.token_endpoint)
-        };
-        let endpoint = endpoint.map_err(|source| BuildError::Endpoint { source })?;
+        let endpoint = self.endpoint(&self.token_endpoint)?;
+        let alias = self.mtls_token_endpoint.take();
+        let alias = alias.map(|url| self.endpoint(&url)).transpose()?;
         if self.client_id.is_empty() {
             return Err(BuildError::MissingClientId);
         }
@@ -159,72 +183,89 @@ impl ClientCredentialsBuilder {
             return Err(BuildError::Scope { source });
         }
         self.parameters.check()?;
-        let client = self.client(&endpoint, auth.identity())?;
+
+        let shown = self.shown(&*auth)?;
+        let given = self.http_client.as_ref();
+        let presents = shown.is_some() || given.is_some_and(|client| client.identity().is_some());
+        let endpoint = match alias {
+            Some(alias) if presents || auth.is_mutual_tls() => alias,
+            _ => endpoint,
+        };
+        if shown.is_some() && endpoint.is_plain_http() {
+            return Err(BuildError::IdentityWithoutTls);
+        }
+        if self.require_bound_tokens && !presents {
+            return Err(BuildError::BoundTokensWithoutIdentity);
+        }
+        let clients = self.clients(&endpoint, shown.as_ref())?;
+        let keys = Keys::new(shown, auth.identity().cloned(), clients)
+            .map_err(|source| BuildError::Tls { source })?;
         Ok(ClientCredentials {
             endpoint,
             client_id: self.client_id,
             auth,
             parameters: self.parameters,
-            client,
+            keys,
+            require_bound_tokens: self.require_bound_tokens,
             limits: self.limits,
             clock: self.clock,
         })
     }
 
-    /// The client that shows the certificate asked for.
-    fn client(
+    fn endpoint(&self, url: &str) -> Result<Endpoint, BuildError> {
+        let endpoint = if self.allow_plain_http {
+            Endpoint::allow_plain_http(url)
+        } else {
+            Endpoint::new(url)
+        };
+        endpoint.map_err(|source| BuildError::Endpoint { source })
+    }
+
+    /// Whose certificate is shown.
+    fn shown(&mut self, auth: &dyn DynClientAuth) -> Result<Option<RotatingIdentity>, BuildError> {
+        let of_auth = auth.identity().filter(|_| auth.is_mutual_tls());
+        match (self.identity.take(), of_auth) {
+            (Some(own), Some(of_auth)) if !own.is(of_auth) => Err(BuildError::TwoIdentities),
+            (own, of_auth) => Ok(own.or_else(|| of_auth.cloned())),
+        }
+    }
+
+    /// The clients that show the certificate asked for.
+    fn clients(
         &mut self,
         endpoint: &Endpoint,
-        of_auth: Option<&ClientIdentity>,
-    ) -> Result<HttpClient, BuildError> {
-        let number = |identity: Option<&ClientIdentity>| identity.map(ClientIdentity::number);
-        let identity = match (self.identity.take(), of_auth) {
-            (Some(own), Some(of_auth)) if own.number() != of_auth.number() => {
-                return Err(BuildError::TwoIdentities);
-            }
-            (own, of_auth) => own.or_else(|| of_auth.cloned()),
-        };
-        if identity.is_some() && endpoint.is_plain_http() {
-            return Err(BuildError::IdentityWithoutTls);
-        }
+        shown: Option<&RotatingIdentity>,
+    ) -> Result<Clients, BuildError> {
         let Some(client) = self.http_client.take() else {
-            return self.own_client(endpoint, identity);
+            return self.own_clients(endpoint);
         };
         #[cfg(feature = "hyper")]
         if self.trust.is_some() {
             return Err(BuildError::TlsOfHttpClient { setting: "trust" });
         }
-        let shown = client.identity().map(|identity| &**identity);
-        if identity.is_some() && number(identity.as_ref()) != number(shown) {
+        // A client that is given can't be another one for another certificate.
+        let presents = client.identity().map(ClientIdentity::number);
+        if shown.is_some_and(|it| !it.is_fixed() || Some(it.current().number()) != presents) {
             return Err(BuildError::TlsOfHttpClient {
                 setting: "identity",
             });
         }
-        Ok(client)
+        Ok(Clients::Given(client))
     }
 
     #[cfg(feature = "hyper")]
-    fn own_client(
-        &mut self,
-        endpoint: &Endpoint,
-        identity: Option<ClientIdentity>,
-    ) -> Result<HttpClient, BuildError> {
+    fn own_clients(&mut self, endpoint: &Endpoint) -> Result<Clients, BuildError> {
         if endpoint.is_plain_http() {
-            return Ok(HttpClient::plain_http());
+            return Ok(Clients::Given(HttpClient::plain_http()));
         }
         let trust = self.trust.take();
         #[cfg(feature = "platform-roots")]
         let trust = trust.or_else(|| Some(TrustAnchors::platform()));
-        let trust = trust.ok_or(BuildError::MissingTrust)?;
-        HttpClient::hyper(trust, identity).map_err(|source| BuildError::Tls { source })
+        trust.map(Clients::Own).ok_or(BuildError::MissingTrust)
     }
 
     #[cfg(not(feature = "hyper"))]
-    fn own_client(
-        &mut self,
-        _: &Endpoint,
-        _: Option<ClientIdentity>,
-    ) -> Result<HttpClient, BuildError> {
+    fn own_clients(&mut self, _: &Endpoint) -> Result<Clients, BuildError> {
         Err(BuildError::MissingHttpClient)
     }
 }

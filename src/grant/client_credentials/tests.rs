@@ -12,7 +12,7 @@ use crate::{
     BoxError, ErrorKind, ManualClock,
     client_auth::{ClientAuth, ClientSecretBasic, PrivateKeyJwt, TlsClientAuth},
     jose::{Algorithm, Signer, SigningKeyInfo},
-    transport::TokenTransport,
+    transport::{HttpClient, TokenTransport},
 };
 
 const URL: &str = "https://as.example/token?tenant=a";
@@ -566,7 +566,8 @@ mod tls {
                 .identity(shown.clone()),
         ] {
             let source = builder.trust(trust()).build().unwrap();
-            let identity = source.client.identity().unwrap();
+            let set = source.keys.current().unwrap();
+            let identity = set.client.identity().unwrap();
             assert_eq!(identity.number(), shown.number());
         }
     }

@@ -212,8 +212,8 @@ impl Passage {
         request
             .headers_mut()
             .insert(AUTHORIZATION, credential.clone());
-        if let Some(identity) = &snapshot.identity {
-            request.extensions_mut().insert(identity.number());
+        if let Some(shown) = snapshot.shown() {
+            request.extensions_mut().insert(shown);
         }
         let judged = Judged {
             sent: Sent {

@@ -24,8 +24,8 @@ pub(super) enum Credential {
     Post(SecretString),
     /// The public key, as SubjectPublicKeyInfo.
     Key(SubjectPublicKeyInfoDer<'static>),
-    /// The `x5t#S256` of the leaf.
-    Certificate(String),
+    /// The `x5t#S256` of each leaf that is good.
+    Certificates(Vec<String>),
 }
 
 impl Client {
@@ -71,7 +71,21 @@ impl Client {
     /// [RFC 8705 section 2.1]: https://www.rfc-editor.org/rfc/rfc8705#section-2.1
     pub fn tls_client_auth(id: impl Into<String>, certificate_pem: &str) -> io::Result<Self> {
         let thumbprint = pki::thumbprint(&leaf(certificate_pem)?);
-        Ok(Self::new(id, Credential::Certificate(thumbprint)))
+        Ok(Self::new(id, Credential::Certificates(vec![thumbprint])))
+    }
+
+    /// Accepts this leaf certificate too, as a server does while a client's certificate is renewed.
+    /// Without effect on a client that authenticates in another way.
+    ///
+    /// # Errors
+    ///
+    /// When the PEM holds no certificate.
+    pub fn also_certificate(mut self, certificate_pem: &str) -> io::Result<Self> {
+        let thumbprint = pki::thumbprint(&leaf(certificate_pem)?);
+        if let Credential::Certificates(leaves) = &mut self.credential {
+            leaves.push(thumbprint);
+        }
+        Ok(self)
     }
 
     /// Grants only these scopes, all of them when none is asked for. Default: any scope, and none
@@ -122,7 +136,7 @@ impl Credential {
             Self::Basic(_) => AuthMethod::ClientSecretBasic,
             Self::Post(_) => AuthMethod::ClientSecretPost,
             Self::Key(_) => AuthMethod::PrivateKeyJwt,
-            Self::Certificate(_) => AuthMethod::TlsClientAuth,
+            Self::Certificates(_) => AuthMethod::TlsClientAuth,
         }
     }
 }

@@ -153,9 +153,10 @@ impl Shared {
             (Credential::Basic(_), Proof::Basic(_)) | (Credential::Post(_), Proof::Post(_)) => {
                 Err("the client secret is wrong")
             }
-            (Credential::Certificate(leaf), Proof::Certificate(sent)) => {
+            (Credential::Certificates(leaves), Proof::Certificate(sent)) => {
                 let why = "the client certificate is not the registered one";
-                if leaf == sent { Ok(()) } else { Err(why) }
+                let good = leaves.iter().any(|leaf| leaf == sent);
+                if good { Ok(()) } else { Err(why) }
             }
             (Credential::Key(key), Proof::Assertion(assertion)) => {
                 let now = self.tokens.clock().now().wall.as_secs();

@@ -22,9 +22,10 @@ pub use self::{
 use super::{
     answer::Answer,
     gate::Gate,
+    handshake::Handshake,
     lock,
     net::{Bound, Serving},
-    pki::{ClientCertificates, Pki},
+    pki::{Pki, Terms},
     tokens::TokenSet,
 };
 use crate::{clock::Clock, secret::SecretString};
@@ -179,10 +180,16 @@ impl FakeAuthorizationServer {
         self.serving.bring_up();
     }
 
+    /// The TLS handshakes so far, in the order in which they ended.
+    pub fn handshakes(&self) -> Vec<Handshake> {
+        self.serving.connections().handshakes()
+    }
+
     /// What was counted so far.
     pub fn counters(&self) -> AuthorizationServerCounters {
         AuthorizationServerCounters {
-            connections: self.serving.connections(),
+            connections: self.serving.connections().total(),
+            open_connections: self.serving.connections().open(),
             ..lock(&self.shared.state).counters
         }
     }
@@ -251,7 +258,7 @@ impl FakeAuthorizationServerBuilder<'_> {
     ///
     /// Outside a tokio runtime with I/O enabled.
     pub async fn start(self) -> io::Result<FakeAuthorizationServer> {
-        let tls = self.pki.server(ClientCertificates::Optional)?;
+        let tls = self.pki.server(Terms::default())?;
         let bound = Bound::new()?;
         let shared = Arc::new(Shared {
             issuer: bound.origin(),

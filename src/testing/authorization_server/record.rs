@@ -27,6 +27,8 @@ pub struct AuthorizationServerCounters {
     pub tls_client_auth: u64,
     /// TLS connections.
     pub connections: u64,
+    /// Connections that are open right now.
+    pub open_connections: u64,
 }
 
 impl AuthorizationServerCounters {

@@ -20,10 +20,11 @@ use super::{
     authorization_server::FakeAuthorizationServer,
     echo,
     gate::Gate,
+    handshake::Handshake,
     lock,
     net::{Bound, Handler, Peer, Serving},
-    pki::{ClientCertificates, Pki},
-    tokens::TokenSet,
+    pki::{Pki, Terms},
+    tokens::{Issued, TokenSet},
 };
 
 /// A protected resource on a loopback port, which accepts the tokens of one
@@ -65,7 +66,7 @@ impl FakeResource {
         FakeResourceBuilder {
             pki,
             tokens: None,
-            certificates: ClientCertificates::Optional,
+            terms: Terms::default(),
         }
     }
 
@@ -153,10 +154,16 @@ impl FakeResource {
         self.serving.bring_up();
     }
 
+    /// The TLS handshakes so far, in the order in which they ended.
+    pub fn handshakes(&self) -> Vec<Handshake> {
+        self.serving.connections().handshakes()
+    }
+
     /// What was counted so far.
     pub fn counters(&self) -> ResourceCounters {
         ResourceCounters {
-            connections: self.serving.connections(),
+            connections: self.serving.connections().total(),
+            open_connections: self.serving.connections().open(),
             ..lock(&self.shared.state).counters
         }
     }
@@ -192,7 +199,7 @@ impl fmt::Debug for FakeResource {
 pub struct FakeResourceBuilder<'a> {
     pki: &'a Pki,
     tokens: Option<Arc<TokenSet>>,
-    certificates: ClientCertificates,
+    terms: Terms,
 }
 
 impl FakeResourceBuilder<'_> {
@@ -207,7 +214,21 @@ impl FakeResourceBuilder<'_> {
     /// certificate is asked for and may be missing.
     #[must_use]
     pub fn require_client_certificate(mut self) -> Self {
-        self.certificates = ClientCertificates::Required;
+        self.terms.certificate_required = true;
+        self
+    }
+
+    /// Speaks TLS 1.2 and nothing newer. Default: TLS 1.3 as well.
+    #[must_use]
+    pub fn tls12_only(mut self) -> Self {
+        self.terms.tls12_only = true;
+        self
+    }
+
+    /// Speaks HTTP/1.1 and nothing newer. Default: HTTP/2 as well.
+    #[must_use]
+    pub fn http1_only(mut self) -> Self {
+        self.terms.http1_only = true;
         self
     }
 
@@ -221,7 +242,7 @@ impl FakeResourceBuilder<'_> {
     ///
     /// Outside a tokio runtime with I/O enabled.
     pub async fn start(self) -> io::Result<FakeResource> {
-        let tls = self.pki.server(self.certificates)?;
+        let tls = self.pki.server(self.terms)?;
         let bound = Bound::new()?;
         let shared = Arc::new(Shared {
             origin: bound.origin(),
@@ -262,7 +283,9 @@ impl Handler for Shared {
             self.refuses(&head.headers, peer)
         };
 
+        let mismatched = refused && self.is_misbound(&head.headers, peer);
         let mut state = lock(&self.state);
+        state.counters.mismatched += u64::from(mismatched);
         let mut answer = state.decide(number, refused);
         if state.hostile {
             answer = echo::into(answer, &echo::credentials(&head.headers, &[]));
@@ -281,12 +304,18 @@ impl Shared {
     }
 
     fn is_good(&self, headers: &HeaderMap, peer: &Peer) -> bool {
-        let issued = self
-            .tokens
-            .as_ref()
-            .zip(bearer_token(headers))
-            .and_then(|(tokens, token)| tokens.find(token));
-        issued.is_some_and(|issued| issued.bound_to.is_none() || issued.bound_to == peer.thumbprint)
+        let issued = self.issued(headers);
+        issued.is_some_and(|issued| !issued.is_misbound(peer.thumbprint.as_deref()))
+    }
+
+    fn is_misbound(&self, headers: &HeaderMap, peer: &Peer) -> bool {
+        let issued = self.issued(headers);
+        issued.is_some_and(|issued| issued.is_misbound(peer.thumbprint.as_deref()))
+    }
+
+    fn issued(&self, headers: &HeaderMap) -> Option<Issued> {
+        let (tokens, token) = self.tokens.as_ref().zip(bearer_token(headers))?;
+        tokens.find(token)
     }
 }
 

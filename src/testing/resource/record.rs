@@ -17,8 +17,13 @@ pub struct ResourceCounters {
     pub accepted: u64,
     /// Calls refused.
     pub refused: u64,
+    /// Of those refused, calls with a token that is bound to another certificate than that of
+    /// their connection.
+    pub mismatched: u64,
     /// TLS connections.
     pub connections: u64,
+    /// Connections that are open right now.
+    pub open_connections: u64,
 }
 
 /// A call as it was on the wire.

@@ -20,6 +20,7 @@ use tower::Service;
 use tower_oauth::{
     ErrorKind, TokenError,
     grant::{Fetched, TokenSource},
+    keystore::Change,
     refresh::{TokenHandle, TokenHandleBuilder},
     service::{AllowedOrigins, OAuthLayer},
     token::{AccessToken, Cause},
@@ -209,8 +210,9 @@ impl TokenSource for World {
         answer(number)
     }
 
-    async fn changed(&self) {
+    async fn changed(&self) -> Change {
         self.0.identity.notified().await;
+        Change::New
     }
 }
 
