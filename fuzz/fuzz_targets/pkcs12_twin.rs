@@ -1,7 +1,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use p12_keystore::{KeyStore as Twin, Pkcs12ImportPolicy};
+use p12_keystore::{KeyStore as Twin, Pkcs12ImportPolicy, error::Error};
 use tower_oauth::keystore::KeyStore;
 
 const PASSWORD: &str = "changeit";
@@ -14,6 +14,11 @@ fuzz_target!(|content: &[u8]| {
     let store = KeyStore::bytes(content).password(PASSWORD);
     if store.load_blocking().is_ok() {
         let twin = Twin::from_pkcs12(content, PASSWORD, Pkcs12ImportPolicy::Relaxed);
-        assert!(twin.is_ok(), "{:?}", twin.err());
+        // It doesn't know RC2 with 128 bits.
+        if let Err(error) = twin
+            && !matches!(error, Error::UnsupportedEncryptionScheme)
+        {
+            panic!("{error:?}");
+        }
     }
 });
