@@ -75,7 +75,12 @@ async fn main() -> Result<ExitCode, Failure> {
         let resumed = handshakes.iter().filter(|it| it.is_resumed()).count();
         println!(
             "{:36} {:6}  {:10}  {:7}  {:3}  {:10}",
-            resource.name, counters.accepted, counters.connections, resumed, old, counters.mismatched
+            resource.name,
+            counters.accepted,
+            counters.connections,
+            resumed,
+            old,
+            counters.mismatched
         );
         calls += counters.accepted;
         mismatched += counters.mismatched;
@@ -98,7 +103,11 @@ async fn main() -> Result<ExitCode, Failure> {
          old_certificate_handshakes={old}"
     );
     let good = failed == 0 && mismatched == 0 && old == 0 && left == 0;
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// The servers, and the client whose certificate changes.
@@ -147,8 +156,16 @@ impl World {
         ] {
             let resource = FakeResource::builder(&pki).trusting(&server);
             let resource = resource.require_client_certificate();
-            let resource = if tls12 { resource.tls12_only() } else { resource };
-            let resource = if http1 { resource.http1_only() } else { resource };
+            let resource = if tls12 {
+                resource.tls12_only()
+            } else {
+                resource
+            };
+            let resource = if http1 {
+                resource.http1_only()
+            } else {
+                resource
+            };
             let server = resource.start().await?;
             if alone {
                 server.set_acceptance(Answer::new(StatusCode::OK).header("connection", "close"));
@@ -215,14 +232,15 @@ impl World {
         fs::write(self.directory.join("client.crt"), next.certificate_pem())?;
         load.turn().await?;
         fs::write(self.directory.join("client.key"), next.key_pem())?;
-        if turn % 10 == 0 {
+        if turn.is_multiple_of(10) {
             // The server doesn't know it yet: the old pair goes on.
             self.until(load, &Seen::NotRotated).await?;
         }
         let both = Client::tls_client_auth(ID, self.now.certificate_pem())?;
         let both = both.also_certificate(next.certificate_pem())?;
         self.server.register(both.bind_tokens());
-        self.until(load, &Seen::Rotated(next.thumbprint().into())).await?;
+        self.until(load, &Seen::Rotated(next.thumbprint().into()))
+            .await?;
         self.now = next;
         Ok(())
     }

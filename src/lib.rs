@@ -33,6 +33,7 @@
 //! | `jwt` | yes | the signer for `private_key_jwt` with a key of your own: aws-lc-rs |
 //! | `tracing` | yes | events go to the `tracing` crate |
 //! | `http2` | no | HTTP/2 in [`tls::hyper_client`](https://docs.rs/tower-oauth/latest/tower_oauth/tls/fn.hyper_client.html) |
+//! | `legacy-ciphers` | no | keystores of old, encrypted with Triple DES or RC2: the crates `des` and `rc2` |
 //! | `platform-roots` | no | the operating system's certificate authorities vouch for the authorization server |
 //! | `tower-http` | no | a 401 that `FollowRedirect` brings from another origin is no rejection |
 //! | `testing` | no | embedded servers for tests |

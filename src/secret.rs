@@ -1,6 +1,6 @@
 //! Values that must not be seen: they format as `[redacted]` and are wiped when dropped.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use zeroize::Zeroizing;
 
@@ -42,10 +42,11 @@ const MAX_QUOTED: usize = 256;
 const MAX_RUN: usize = 16;
 
 /// Makes a server's text fit to be repeated: at most 256 characters, control characters escaped,
-/// and any run of 16 or more octets of the credentials just sent cut out, because servers echo
-/// what they were sent.
+/// and any run of 16 or more octets of the credentials cut out, in whatever case, because servers
+/// echo what they were sent.
 pub(crate) fn quote(text: &str, credentials: &[&[u8]]) -> String {
-    let bytes = text.as_bytes();
+    let lower = text.to_ascii_lowercase();
+    let bytes = lower.as_bytes();
     let mut hidden = vec![false; bytes.len()];
     for credential in credentials {
         let run = credential.len().min(MAX_RUN);
@@ -53,7 +54,8 @@ pub(crate) fn quote(text: &str, credentials: &[&[u8]]) -> String {
         if run < 4 {
             continue;
         }
-        let runs: std::collections::HashSet<&[u8]> = credential.windows(run).collect();
+        let credential = Zeroizing::new(credential.to_ascii_lowercase());
+        let runs: HashSet<&[u8]> = credential.windows(run).collect();
         for (at, window) in bytes.windows(run).enumerate() {
             if runs.contains(window) {
                 hidden[at..at + run].fill(true);
@@ -110,6 +112,10 @@ mod tests {
         assert_eq!(
             quote("part 3456789abcdefghijk!", &[secret]),
             "part [redacted]!"
+        );
+        assert_eq!(
+            quote("LOUD 3456789ABCDEFGHIJK!", &[secret]),
+            "LOUD [redacted]!"
         );
         assert_eq!(quote("short 01234", &[secret]), "short 01234");
         assert_eq!(quote("pin hunter2!", &[b"hunter2"]), "pin [redacted]!");

@@ -1,6 +1,6 @@
 use http::HeaderMap;
 
-use super::{Challenge, classify::telling, parse};
+use super::{classify::telling, parse};
 use crate::secret::quote;
 
 /// What a resource said about the token it refused, fit to be logged: the texts are short, on one
@@ -15,7 +15,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// Reads the challenge that tells most: the one with an error code, else the first.
-    pub(crate) fn read(headers: &HeaderMap, credential: &[u8]) -> Self {
+    pub(crate) fn read(headers: &HeaderMap, credentials: &[&[u8]]) -> Self {
         let challenges = parse(headers);
         let Some(challenge) = telling(&challenges)
             .map(|(challenge, _)| challenge)
@@ -23,15 +23,9 @@ impl Refusal {
         else {
             return Self::default();
         };
-        Self::quoted(challenge, credential)
-    }
-
-    fn quoted(challenge: &Challenge, credential: &[u8]) -> Self {
-        // Schemes are compared, and kept, in lower case: so would an echoed credential be.
-        let lower = credential.to_ascii_lowercase();
-        let param = |name| Some(quote(challenge.param(name)?, &[credential]));
+        let param = |name| Some(quote(challenge.param(name)?, credentials));
         Self {
-            scheme: Some(quote(challenge.scheme(), &[&lower])),
+            scheme: Some(quote(challenge.scheme(), credentials)),
             error: param("error"),
             description: param("error_description"),
             scope: param("scope"),
@@ -68,7 +62,7 @@ mod tests {
     fn read(line: &str, credential: &str) -> Refusal {
         let mut headers = HeaderMap::new();
         headers.append(WWW_AUTHENTICATE, line.parse().unwrap());
-        Refusal::read(&headers, credential.as_bytes())
+        Refusal::read(&headers, &[credential.as_bytes()])
     }
 
     #[test]
@@ -83,7 +77,7 @@ mod tests {
 
         assert_eq!(read("Basic, Bearer", "the token").scheme(), Some("basic"));
         assert_eq!(
-            Refusal::read(&HeaderMap::new(), b"the token"),
+            Refusal::read(&HeaderMap::new(), &[b"the token"]),
             Refusal::default()
         );
     }

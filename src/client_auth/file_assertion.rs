@@ -284,8 +284,14 @@ mod tests {
         let file = TestFile::new("svid", &svid);
         let auth = FileAssertion::new(&file.0).spiffe().without_client_id();
         let form = form(&auth).await.unwrap();
-        let expected = [("client_assertion_type", JWT_SPIFFE), ("client_assertion", &svid)];
-        assert_eq!(form, expected.map(|(name, value)| (name.into(), value.into())));
+        let expected = [
+            ("client_assertion_type", JWT_SPIFFE),
+            ("client_assertion", &svid),
+        ];
+        assert_eq!(
+            form,
+            expected.map(|(name, value)| (name.into(), value.into()))
+        );
     }
 
     #[tokio::test]
@@ -296,7 +302,11 @@ mod tests {
             ("empty", " \n", "is empty"),
             ("words", "s3cr3t and more", "is no assertion"),
             ("long", &long, "is no assertion"),
-            ("expired", &expired, "has expired at Tue, 14 Nov 2023 22:13:20 GMT"),
+            (
+                "expired",
+                &expired,
+                "has expired at Tue, 14 Nov 2023 22:13:20 GMT",
+            ),
         ] {
             let file = TestFile::new(name, content);
             let error = form(&FileAssertion::new(&file.0)).await.unwrap_err();
@@ -308,7 +318,10 @@ mod tests {
         }
         let error = form(&FileAssertion::new("/nowhere/to/be/found")).await;
         let error = error.unwrap_err();
-        assert!(error.to_string().contains("/nowhere/to/be/found"), "{error}");
+        assert!(
+            error.to_string().contains("/nowhere/to/be/found"),
+            "{error}"
+        );
         assert!(error.is_temporary());
         let typed = StdError::source(&error).and_then(|it| it.downcast_ref::<AssertionFileError>());
         assert_eq!(typed.unwrap().path(), "/nowhere/to/be/found");
@@ -316,7 +329,13 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_read_is_sent_as_it_is() {
-        for odd in ["opaque", "a.b.c", "a..c", "e30.e30.e30", "x.eyJleHAiOi0xfQ.y"] {
+        for odd in [
+            "opaque",
+            "a.b.c",
+            "a..c",
+            "e30.e30.e30",
+            "x.eyJleHAiOi0xfQ.y",
+        ] {
             let file = TestFile::new("odd", odd);
             let form = form(&FileAssertion::new(&file.0)).await.unwrap();
             assert_eq!(form.last().unwrap().1, odd);

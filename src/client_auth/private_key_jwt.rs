@@ -8,16 +8,16 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 
 use super::{AuthContext, ClientAuth};
-#[cfg(feature = "jwt")]
-use crate::{
-    jose::{LocalSigner, SigningKeyError},
-    keystore::ClientIdentity,
-};
 use crate::{
     error::{ErrorKind, TokenError},
     jose::{DynSigner, Signer, sign_jws},
     keystore::RotatingIdentity,
     protocol::TokenRequest,
+};
+#[cfg(feature = "jwt")]
+use crate::{
+    jose::{LocalSigner, SigningKeyError},
+    keystore::ClientIdentity,
 };
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

@@ -75,10 +75,7 @@ impl ClientCredentials {
         ClientCredentialsBuilder::new(token_endpoint.into())
     }
 
-    async fn request(
-        &self,
-        identity: Option<&ClientIdentity>,
-    ) -> Result<TokenRequest, TokenError> {
+    async fn request(&self, identity: Option<&ClientIdentity>) -> Result<TokenRequest, TokenError> {
         let mut request = TokenRequest::new("client_credentials");
         let Parameters {
             scope,

@@ -9,10 +9,7 @@ use aws_lc_rs::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::{
-    Algorithm, Signer, SigningKeyInfo,
-    jwk::PublicJwk,
-};
+use super::{Algorithm, Signer, SigningKeyInfo, jwk::PublicJwk};
 use crate::{
     error::{BoxError, ErrorKind, TokenError},
     keystore::{ClientIdentity, KeyPair, KeystoreError, Pem},

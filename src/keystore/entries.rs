@@ -9,6 +9,8 @@ use super::{KeystoreError, chain, derive::Work, fault::Fault, sealed};
 pub(super) struct Entries {
     pub(super) keys: Vec<KeyEntry>,
     pub(super) certificates: Vec<CertificateEntry>,
+    /// Whether the password given was right for the store as a whole.
+    pub(super) verified: bool,
     counted: usize,
 }
 
@@ -54,10 +56,12 @@ impl Entries {
         input: &str,
     ) -> Result<&KeyEntry, KeystoreError> {
         let input = || input.to_owned();
+        if self.keys.is_empty() {
+            return Err(KeystoreError::NoPrivateKey { input: input() });
+        }
         let Some(alias) = alias else {
             return match self.keys.as_slice() {
                 [key] => Ok(key),
-                [] => Err(KeystoreError::NoPrivateKey { input: input() }),
                 keys => Err(KeystoreError::SeveralKeys {
                     input: input(),
                     count: keys.len(),

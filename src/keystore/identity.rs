@@ -22,8 +22,8 @@ use crate::clock::Clock;
 /// The chain starts with the client's own certificate; its issuers follow, up to but without the
 /// root. With the feature `hyper` or `jwt`, a chain in another order is put right, and loading
 /// proves that the key is usable and belongs to the certificate. A certificate that has expired,
-/// or is not valid yet, is refused; while an identity is in use, whoever holds it looks at
-/// [`not_after`](Self::not_after).
+/// or is not valid yet by the machine's clock, is refused; while an identity is in use, whoever
+/// holds it looks at [`not_after`](Self::not_after).
 ///
 /// What is encrypted, or comes from a Java or PKCS#12 store, is loaded by a
 /// [`KeyStore`](https://docs.rs/tower-oauth/latest/tower_oauth/keystore/struct.KeyStore.html).
@@ -159,7 +159,6 @@ impl ClientIdentity {
         of_key: &str,
         now: SystemTime,
     ) -> Result<Self, KeystoreError> {
-        #[cfg(any(feature = "hyper", feature = "jwt"))]
         let chain = chain_of_key(chain, of_chain, &key, of_key)?;
         let input = || of_chain.to_owned();
         let leaf = chain.first().and_then(|leaf| Certificate::parse(leaf));
@@ -231,4 +230,15 @@ fn chain_of_key(
         key: of_key.into(),
         certificate: of_chain.into(),
     })
+}
+
+/// Without cryptography there is nothing to prove it by.
+#[cfg(not(any(feature = "hyper", feature = "jwt")))]
+fn chain_of_key(
+    chain: Vec<CertificateDer<'static>>,
+    _: &str,
+    _: &PrivateKeyDer<'_>,
+    _: &str,
+) -> Result<Vec<CertificateDer<'static>>, KeystoreError> {
+    Ok(chain)
 }

@@ -30,9 +30,12 @@ pub(super) fn read(
         .checked_sub(DIGEST)
         .map(|at| store.split_at(at))
         .ok_or(Fault::Damaged("it is too short"))?;
-    let entries = Reader(content).entries()?;
+    let mut entries = Reader(content).entries()?;
     match password {
-        Some(password) => verify(content, digest, password)?,
+        Some(password) => {
+            verify(content, digest, password)?;
+            entries.verified = true;
+        }
         None if allow_unverified => {}
         None => return Err(Fault::MissingPassword),
     }

@@ -12,6 +12,25 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! With the feature `hyper` or `jwt`, a [`KeyStore`][store] reads what other tools have made:
+//!
+//! | made by | format | encryption | needs |
+//! | --- | --- | --- | --- |
+//! | keytool since JDK 16 | PKCS#12 | AES-256, PBKDF2 with HMAC-SHA256 | |
+//! | keytool before, or with `-J-Dkeystore.pkcs12.legacy` | PKCS#12 | RC2-40, Triple DES | `legacy-ciphers` |
+//! | keytool before JDK 9, or with `-storetype JKS` | JKS | Sun's own for keys | |
+//! | keytool with `-storetype JCEKS` | JCEKS | refused: the error names the command that converts it | |
+//! | OpenSSL 3 | PKCS#12 | AES-128, -192 or -256, PBKDF2 with HMAC-SHA1 to -SHA512 | |
+//! | OpenSSL 1, or with `-legacy` | PKCS#12 | RC2-40, RC2-128, Triple DES | `legacy-ciphers` |
+//! | `openssl pkcs8 -topk8` | PEM | as OpenSSL's PKCS#12, or none | |
+//! | `openssl pkcs8 -topk8 -scrypt`, `-v1 PBE-MD5-DES` | PEM | refused: the error names the cure | |
+//! | `openssl rsa`, `openssl ec` | PEM | none; the old header form is refused with the cure | |
+//!
+//! Keys are RSA of 2048 to 8192 bits, EC on P-256, P-384 or P-521, and Ed25519. Decrypted keys live
+//! in memory that is wiped. Not read: PBMAC1, BER that leaves lengths open, stores in an HSM.
+//!
+//! [store]: https://docs.rs/tower-oauth/latest/tower_oauth/keystore/struct.KeyStore.html
 
 mod certificate;
 #[cfg(any(feature = "hyper", feature = "jwt"))]
@@ -50,19 +69,21 @@ mod store;
 mod thumbprint;
 mod watch;
 
-#[cfg(any(feature = "hyper", feature = "jwt"))]
-pub(crate) use self::{certificate::Certificate, key_pair::KeyPair, pem::Pem, store::aside};
-pub(crate) use self::{
-    identity::{IdentityNumber, WeakIdentity},
-    shown::Shown,
-    watch::Watch,
-};
+#[cfg(feature = "hyper")]
+pub(crate) use self::{certificate::Certificate, store::aside};
 pub use self::{
     error::KeystoreError,
     identity::ClientIdentity,
     rotating::{RotatingIdentity, RotatingIdentityBuilder},
     watch::Change,
 };
+pub(crate) use self::{
+    identity::{IdentityNumber, WeakIdentity},
+    shown::Shown,
+    watch::Watch,
+};
+#[cfg(any(feature = "hyper", feature = "jwt"))]
+pub(crate) use self::{key_pair::KeyPair, pem::Pem};
 #[cfg(any(feature = "hyper", feature = "jwt"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "hyper", feature = "jwt"))))]
 pub use self::{password::Password, store::KeyStore};

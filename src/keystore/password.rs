@@ -1,4 +1,9 @@
-use std::{env, fmt, fs::File, io::Read as _, path::{Path, PathBuf}};
+use std::{
+    env, fmt,
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 use zeroize::Zeroizing;
 

@@ -98,9 +98,13 @@ impl Pem {
 
     /// The certificates: at least one.
     pub(crate) fn certificates(&self) -> Result<&[CertificateDer<'static>], KeystoreError> {
+        let input = || self.input.clone();
         if self.certificates.is_empty() {
-            return Err(KeystoreError::NoCertificate {
-                input: self.input.clone(),
+            // Nothing is read of a file with such a key.
+            return Err(if self.outdated {
+                KeystoreError::EncryptedKey { input: input() }
+            } else {
+                KeystoreError::NoCertificate { input: input() }
             });
         }
         Ok(&self.certificates)

@@ -66,14 +66,17 @@ pub(super) fn read(
     }
     let content = data(content).ok_or(DAMAGED)?;
 
+    let mut entries = Entries::default();
     match (der::expect(SEQUENCE, fields), password) {
-        (Some((mac, _)), Some(password)) => verify(mac, content, password, work)?,
+        (Some((mac, _)), Some(password)) => {
+            verify(mac, content, password, work)?;
+            entries.verified = true;
+        }
         _ if allow_unverified => {}
         (Some(_), None) => return Err(Fault::MissingPassword),
         (None, _) => return Err(Fault::Unverified),
     }
 
-    let mut entries = Entries::default();
     let (contents, _) = der::expect(SEQUENCE, content).ok_or(DAMAGED)?;
     for content in elements(contents) {
         let (_, content) = content.ok_or(DAMAGED)?;
@@ -158,7 +161,10 @@ fn verify(mac: &[u8], content: &[u8], password: &str, work: &mut Work) -> Result
 
 /// Reads a SafeContents. Revocation lists, other secrets and nested contents are left out.
 fn bags(contents: &[u8], entries: &mut Entries) -> Result<(), Fault> {
-    let (bags, _) = der::expect(SEQUENCE, contents).ok_or(DAMAGED)?;
+    let (bags, rest) = der::expect(SEQUENCE, contents).ok_or(DAMAGED)?;
+    if !rest.is_empty() {
+        return Err(DAMAGED);
+    }
     for bag in elements(bags) {
         entries.count()?;
         let (_, bag) = bag.ok_or(DAMAGED)?;

@@ -233,7 +233,12 @@ impl Shared {
             Some(Err(error)) => {
                 let next = look.failed();
                 let error = TokenError::from(error);
-                let told = self.record.borrow().failure.as_ref().map(ToString::to_string);
+                let told = self
+                    .record
+                    .borrow()
+                    .failure
+                    .as_ref()
+                    .map(ToString::to_string);
                 let news = look.is_new_failure() || told != Some(error.to_string());
                 if next == Next::Poll && news {
                     self.record.send_modify(|record| {

@@ -57,8 +57,7 @@ pub(super) fn open_key(
     let key = open(algorithm, text, password, work)?;
     // Padding comes out right by chance for one wrong password in 256.
     let is_key = der::expect(SEQUENCE, &key)
-        .and_then(|(fields, _)| der::number(fields))
-        .is_some();
+        .is_some_and(|(fields, rest)| rest.is_empty() && der::number(fields).is_some());
     if !is_key {
         return Err(Fault::WrongPassword);
     }

@@ -261,8 +261,7 @@ impl KeyStore {
             .key
             .open(password.as_ref().map(SecretString::expose), work)
             .map_err(|fault| match fault {
-                // That of the store has been found right by now.
-                Fault::WrongPassword => KeystoreError::WrongKeyPassword {
+                Fault::WrongPassword if entries.verified => KeystoreError::WrongKeyPassword {
                     input: of_key.clone(),
                 },
                 fault => fault.at(&of_key),

@@ -126,6 +126,12 @@ fn an_encrypted_key_is_named_as_the_cause() {
             "{error}"
         );
         assert!(error.to_string().contains("openssl pkey"), "{error}");
+        let both = [key, CERTIFICATE].concat();
+        let error = refused(&both, &both);
+        assert!(
+            matches!(error, KeystoreError::EncryptedKey { .. }),
+            "{error}"
+        );
     }
 }
 
@@ -188,4 +194,29 @@ fn no_part_of_the_key_is_in_an_error_or_in_debug() {
 
     let identity = ClientIdentity::from_pem(CERTIFICATE, KEY).unwrap();
     assert_eq!(format!("{identity:?}"), "ClientIdentity { .. }");
+}
+
+#[cfg(all(
+    any(feature = "hyper", feature = "jwt"),
+    not(feature = "legacy-ciphers")
+))]
+#[test]
+fn a_store_that_needs_a_feature_names_it() {
+    for name in [
+        "openssl-legacy.p12",
+        "openssl-3des.p12",
+        "keytool-legacy.p12",
+    ] {
+        let store = KeyStore::file(path("../stores").join(name)).password("changeit");
+        let error = store.load_blocking().unwrap_err();
+        assert!(
+            matches!(error, KeystoreError::UnsupportedAlgorithm { .. }),
+            "{error}"
+        );
+        assert!(error.to_string().contains("`legacy-ciphers`"), "{error}");
+    }
+    let key = path("../stores/openssl-pbes2-3des.pem");
+    let store = KeyStore::pem_files(path("p256-client.pem"), key).password("changeit");
+    let error = store.load_blocking().unwrap_err();
+    assert!(error.to_string().contains("Triple DES"), "{error}");
 }

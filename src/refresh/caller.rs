@@ -5,11 +5,10 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::Guard;
-use tokio::time::timeout;
+use tokio::{runtime, time::timeout};
 
 use super::{
-    cell::Snapshot,
+    cell::{Current, Snapshot},
     control::{Answer, Demand, OriginId, Rejection},
     handle::TokenHandle,
     shared::{bit, no_runtime},
@@ -26,30 +25,47 @@ use crate::{
 const UNREPEATABLE_WAIT: Duration = Duration::from_secs(2);
 
 impl TokenHandle {
-    /// The current snapshot, without a lock.
-    pub(crate) fn load(&self) -> Guard<Option<Arc<Snapshot>>> {
-        self.shared.cell.load()
-    }
-
     pub(crate) fn now(&self) -> Timestamp {
         self.shared.clock.now()
     }
 
+    /// The current token, if it may be sent without waiting; else the wait for one. `once`: the
+    /// request can't be sent again.
+    pub(crate) fn current(&self, once: bool) -> Result<Current, Wait> {
+        if once && let Some(wait) = self.wait_for_replacement() {
+            return Err(wait);
+        }
+        let current = self.shared.cell.load().ok_or_else(|| self.wait())?;
+        let now = self.now();
+        match current.age(now) {
+            Age::Fresh => {}
+            Age::Due if current.kick(now) => self.kick(),
+            Age::Due => {}
+            Age::Expired => return Err(self.wait()),
+        }
+        Ok(current)
+    }
+
+    /// The current token, whether or not it may be sent.
+    pub(crate) fn last(&self) -> Option<Current> {
+        self.shared.cell.load()
+    }
+
     /// A call saw a due token.
-    pub(crate) fn kick(&self) {
+    fn kick(&self) {
         self.shared
             .drive(|state, now| ((), state.control.tick(now)));
     }
 
     /// The wait for a usable token.
-    pub(crate) fn wait(&self) -> Wait {
+    fn wait(&self) -> Wait {
         let handle = self.clone();
         Box::pin(async move { handle.granted().await })
     }
 
     /// The wait of a call that can't be retried while the current token, refused by somebody, is
     /// being replaced. `None`: it isn't.
-    pub(crate) fn wait_for_replacement(&self) -> Option<Wait> {
+    fn wait_for_replacement(&self) -> Option<Wait> {
         if !self.shared.replacing.load(Ordering::Relaxed) {
             return None;
         }
@@ -62,6 +78,10 @@ impl TokenHandle {
         };
         let handle = self.clone();
         Some(Box::pin(async move {
+            if runtime::Handle::try_current().is_err() {
+                // There is no timer to wait by.
+                return handle.granted().await;
+            }
             match timeout(UNREPEATABLE_WAIT, hear(&mut board)).await {
                 Ok(Told::Token(snapshot)) => Ok(Granted {
                     snapshot,
@@ -161,7 +181,7 @@ impl TokenHandle {
     }
 
     /// Leave to send a token; waits for one if need be.
-    pub(crate) async fn granted(&self) -> Result<Granted, TokenError> {
+    pub(super) async fn granted(&self) -> Result<Granted, TokenError> {
         let mut losses = 0;
         loop {
             let board = self.shared.drive(|state, now| {

@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell as ThreadCell,
+    ops::Deref,
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -38,6 +39,8 @@ pub(crate) struct Snapshot {
     /// The TLS identity that the token belongs to: both are swapped in one store.
     pub(crate) identity: Option<ClientIdentity>,
     pub(crate) received: Duration,
+    /// The value before this one: a server may repeat in its answer what it was sent earlier.
+    previous: Option<HeaderValue>,
     schedule: Schedule,
     lanes: [Lane; LANES],
     /// The second of the last kick, plus one.
@@ -50,7 +53,15 @@ impl Snapshot {
         fetched: Fetched,
         schedule: Schedule,
         received: Duration,
+        before: Option<&Self>,
     ) -> Self {
+        let previous = before.and_then(|before| {
+            if before.generation == generation {
+                before.previous.clone()
+            } else {
+                Some(before.authorization())
+            }
+        });
         let lanes = std::array::from_fn(|_| Lane {
             authorization: fetched.token.to_bearer(),
             shown: fetched.identity.as_ref().map(Shown::new),
@@ -61,6 +72,7 @@ impl Snapshot {
             scope: fetched.scope,
             identity: fetched.identity,
             received,
+            previous,
             schedule,
             lanes,
             kicked: AtomicU64::new(0),
@@ -75,10 +87,17 @@ impl Snapshot {
             scope: self.scope.clone(),
             identity: self.identity.clone(),
             received: self.received,
+            previous: self.previous.clone(),
             schedule,
             lanes: self.lanes.clone(),
             kicked: AtomicU64::new(0),
         }
+    }
+
+    /// What must not be seen in a server's text: this token, and the one before.
+    pub(crate) fn credentials(&self) -> impl Iterator<Item = &HeaderValue> {
+        let current = self.lanes.first().map(|lane| &lane.authorization);
+        current.into_iter().chain(&self.previous)
     }
 
     /// The finished `Authorization` value.
@@ -125,12 +144,24 @@ fn lane() -> usize {
 #[derive(Default)]
 pub(crate) struct Cell(ArcSwapOption<Snapshot>);
 
+/// The current snapshot, borrowed: nothing is counted, so no two threads fight over it.
+pub(crate) struct Current(Guard<Option<Arc<Snapshot>>>);
+
+impl Deref for Current {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        self.0.as_deref().expect("it is made of one that is there")
+    }
+}
+
 impl Cell {
-    pub(crate) fn load(&self) -> Guard<Option<Arc<Snapshot>>> {
-        self.0.load()
+    pub(super) fn load(&self) -> Option<Current> {
+        let current = self.0.load();
+        current.is_some().then(|| Current(current))
     }
 
-    pub(crate) fn load_full(&self) -> Option<Arc<Snapshot>> {
+    pub(super) fn load_full(&self) -> Option<Arc<Snapshot>> {
         self.0.load_full()
     }
 

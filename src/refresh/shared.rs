@@ -127,7 +127,6 @@ impl Shared {
             // Who waits is told, and what was wanted stays wanted.
             state.control.flight_lost(now, start.no);
             state.tell(Some(start.no), Told::Failed(no_runtime()));
-            self.publish_due(&state);
         }
         let replacing = matches!(state.control.flying(), Some(Cause::Rejected(_)));
         self.replacing.store(replacing, Ordering::Relaxed);
@@ -207,7 +206,10 @@ impl Shared {
                 let (expires_in, misbound) = (fetched.expires_in, fetched.misbound);
                 let generation = state.control.generation();
                 let schedule = state.control.schedule().expect("a token has just come");
-                let snapshot = Arc::new(Snapshot::new(generation, fetched, schedule, now.mono));
+                let last = self.cell.load();
+                let snapshot =
+                    Snapshot::new(generation, fetched, schedule, now.mono, last.as_deref());
+                let snapshot = Arc::new(snapshot);
                 self.cell.store(Arc::clone(&snapshot));
                 if generation != before {
                     self.accepted.store(0, Ordering::Relaxed);

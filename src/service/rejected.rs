@@ -237,7 +237,8 @@ impl fmt::Debug for Rejected {
 impl StdError for Rejected {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.reason {
-            RejectedReason::NoToken(error) => Some(error),
+            // `Display` has told the error itself.
+            RejectedReason::NoToken(error) => error.source(),
             _ => None,
         }
     }

@@ -9,6 +9,7 @@ mod client;
 mod config;
 mod rotating;
 mod trust;
+mod verify;
 
 pub use self::{
     client::{HyperClient, hyper_client},

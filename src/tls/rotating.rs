@@ -326,7 +326,11 @@ mod tests {
         for _ in 0..100 {
             let passing = identity();
             let late = request(Some(&passing));
-            client.clone().oneshot(request(Some(&passing))).await.unwrap();
+            client
+                .clone()
+                .oneshot(request(Some(&passing)))
+                .await
+                .unwrap();
             drop(passing);
             // The token is gone, and a request is still on its way.
             client.clone().oneshot(request(None)).await.unwrap();

@@ -10,7 +10,7 @@ use rustls::{
 use super::*;
 use crate::{
     error::ErrorKind,
-    keystore::{ClientIdentity, KeystoreError},
+    keystore::{ClientIdentity, KeyStore, KeystoreError},
 };
 
 macro_rules! key {
@@ -79,7 +79,7 @@ fn without_an_identity_no_certificate_is_shown() {
 
 #[test]
 fn a_server_of_another_authority_or_name_is_refused() {
-    let stranger = TrustAnchors::from_pem(key!("server.pem")).unwrap();
+    let stranger = TrustAnchors::from_pem(key!("p256-client.pem")).unwrap();
     for (trust, host) in [(stranger, "localhost"), (trust(), "api.example")] {
         let tls = TlsConfig::new(trust).identity(&identity());
         let error = handshake(&tls, host).unwrap_err();
@@ -87,6 +87,54 @@ fn a_server_of_another_authority_or_name_is_refused() {
             matches!(error, rustls::Error::InvalidCertificate(_)),
             "{error}"
         );
+    }
+}
+
+fn store(name: &str) -> KeyStore {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/stores");
+    KeyStore::file([directory, name].join("/"))
+}
+
+#[test]
+fn truststores_of_every_format_are_read() {
+    for name in [
+        "keytool-trust.jks",
+        "keytool-trust.p12",
+        "openssl-no-key.p12",
+    ] {
+        let trust = TrustAnchors::load_blocking(&store(name).password("changeit"));
+        let tls = TlsConfig::new(trust.unwrap()).identity(&identity());
+        handshake(&tls, "localhost").unwrap();
+    }
+    let pem = TrustAnchors::load_blocking(&store("../keys/ca.pem")).unwrap();
+    handshake(&TlsConfig::new(pem).identity(&identity()), "localhost").unwrap();
+}
+
+#[test]
+fn a_truststore_without_its_password_is_read_only_on_request() {
+    let store = store("keytool-trust.jks");
+    let error = TrustAnchors::load_blocking(&store).unwrap_err();
+    assert!(
+        matches!(error, KeystoreError::MissingPassword { .. }),
+        "{error}"
+    );
+    TrustAnchors::load_blocking(&store.allow_unverified()).unwrap();
+}
+
+#[tokio::test]
+async fn the_chain_of_a_key_is_not_trusted() {
+    for name in [
+        "keytool-chain.jks",
+        "keytool-chain.p12",
+        "openssl-chain.p12",
+    ] {
+        let store = store(name).password("changeit");
+        let error = TrustAnchors::load(&store).await.unwrap_err();
+        assert!(
+            matches!(error, KeystoreError::NothingTrusted { .. }),
+            "{name}: {error}"
+        );
+        assert!(error.to_string().contains("keytool -importcert"), "{error}");
     }
 }
 

@@ -1,21 +1,35 @@
 use std::{fmt, path::Path, sync::Arc};
 
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier, client::WantsClientCert};
+use rustls::{
+    ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier, client::WantsClientCert,
+    crypto::CryptoProvider, pki_types::CertificateDer,
+};
 
-use crate::keystore::{KeystoreError, Pem};
+use super::verify::Verifier;
+use crate::keystore::{Certificate, KeyStore, KeystoreError, Pem, aside};
 
 /// The certificate authorities whose servers are trusted.
 ///
 /// The authorization server and the API may have different ones: each client gets its own.
 /// There is no way to trust everybody.
+///
+/// Every certificate given is trusted for itself: a server that shows the very same, with its
+/// host's name and in time, needs no authority, so a self-signed one will do. It vouches for others
+/// only if it says that it is an authority (RFC 5280 section 4.2.1.9), or is of a version that
+/// can't say so.
 #[derive(Clone)]
 pub struct TrustAnchors(Anchors);
 
 #[derive(Clone)]
 enum Anchors {
-    Given(Arc<RootCertStore>),
+    Given(Arc<Given>),
     #[cfg(feature = "platform-roots")]
     Platform,
+}
+
+struct Given {
+    authorities: Arc<RootCertStore>,
+    known: Vec<CertificateDer<'static>>,
 }
 
 impl TrustAnchors {
@@ -25,7 +39,8 @@ impl TrustAnchors {
     ///
     /// A [`KeystoreError`]: there is none in it, or one is damaged.
     pub fn from_pem(pem: &[u8]) -> Result<Self, KeystoreError> {
-        Self::new(&Pem::parse(pem, "the trust anchors given".into())?)
+        let pem = Pem::parse(pem, "the trust anchors given".into())?;
+        Self::new(pem.certificates()?, pem.input())
     }
 
     /// Trusts the certificates in this PEM file, and nothing else.
@@ -36,7 +51,50 @@ impl TrustAnchors {
     ///
     /// A [`KeystoreError`] names the file and the cure.
     pub fn from_pem_file(path: impl AsRef<Path>) -> Result<Self, KeystoreError> {
-        Self::new(&Pem::read(path.as_ref())?)
+        let pem = Pem::read(path.as_ref())?;
+        Self::new(pem.certificates()?, pem.input())
+    }
+
+    /// Trusts the trusted certificates in this store, be it PEM, PKCS#12 or JKS, and nothing
+    /// else. It is read on a thread where that may take its time.
+    ///
+    /// A key's own certificates are not trusted by that. A PKCS#12 store that has neither a key
+    /// nor Java's marks is taken for one of trusted certificates.
+    ///
+    /// ```no_run
+    /// use tower_oauth::{keystore::{KeyStore, Password}, tls::TrustAnchors};
+    ///
+    /// # async fn example() -> Result<(), tower_oauth::keystore::KeystoreError> {
+    /// let store = KeyStore::file("/etc/orders/truststore.jks")
+    ///     .password(Password::env("TRUSTSTORE_PASSWORD"));
+    /// let trust = TrustAnchors::load(&store).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A [`KeystoreError`] names the file and the cure.
+    ///
+    /// # Panics
+    ///
+    /// When called outside a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future changes nothing; the thread finishes what it has begun.
+    pub async fn load(store: &KeyStore) -> Result<Self, KeystoreError> {
+        let store = store.clone();
+        aside(move || Self::load_blocking(&store)).await
+    }
+
+    /// The same as [`load`](Self::load) on this thread, which it may block for a second.
+    ///
+    /// # Errors
+    ///
+    /// A [`KeystoreError`] names the file and the cure.
+    pub fn load_blocking(store: &KeyStore) -> Result<Self, KeystoreError> {
+        Self::new(&store.trusted_certificates()?, &store.input())
     }
 
     /// Trusts what the operating system trusts.
@@ -46,16 +104,34 @@ impl TrustAnchors {
         Self(Anchors::Platform)
     }
 
-    fn new(pem: &Pem) -> Result<Self, KeystoreError> {
-        let mut store = RootCertStore::empty();
-        for certificate in pem.certificates()? {
-            store
-                .add(certificate.clone())
-                .map_err(|_| KeystoreError::UnsupportedCertificate {
-                    input: pem.input().into(),
-                })?;
+    fn new(certificates: &[CertificateDer<'static>], input: &str) -> Result<Self, KeystoreError> {
+        let unsupported = || KeystoreError::UnsupportedCertificate {
+            input: input.into(),
+        };
+        let mut authorities = RootCertStore::empty();
+        for certificate in certificates {
+            let read = Certificate::parse(certificate).ok_or_else(unsupported)?;
+            if read.version < 3 || read.is_authority() {
+                let added = authorities.add(certificate.clone());
+                added.map_err(|_| unsupported())?;
+            }
         }
-        Ok(Self(Anchors::Given(Arc::new(store))))
+        Ok(Self(Anchors::Given(Arc::new(Given {
+            authorities: Arc::new(authorities),
+            known: certificates.to_vec(),
+        }))))
+    }
+
+    #[cfg(test)]
+    pub(super) fn verifier(
+        &self,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Verifier, rustls::Error> {
+        match &self.0 {
+            Anchors::Given(given) => given.verifier(provider),
+            #[cfg(feature = "platform-roots")]
+            Anchors::Platform => panic!("the platform verifies by itself"),
+        }
     }
 
     pub(super) fn verify_with(
@@ -63,7 +139,12 @@ impl TrustAnchors {
         builder: ConfigBuilder<ClientConfig, WantsVerifier>,
     ) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, rustls::Error> {
         match &self.0 {
-            Anchors::Given(store) => Ok(builder.with_root_certificates(store.clone())),
+            Anchors::Given(given) => {
+                let verifier = given.verifier(builder.crypto_provider().clone())?;
+                Ok(builder
+                    .dangerous()
+                    .with_custom_certificate_verifier(Arc::new(verifier)))
+            }
             #[cfg(feature = "platform-roots")]
             Anchors::Platform => {
                 rustls_platform_verifier::BuilderVerifierExt::with_platform_verifier(builder)
@@ -72,11 +153,19 @@ impl TrustAnchors {
     }
 }
 
+impl Given {
+    fn verifier(&self, provider: Arc<CryptoProvider>) -> Result<Verifier, rustls::Error> {
+        Verifier::new(&self.authorities, &self.known, provider)
+    }
+}
+
 impl fmt::Debug for TrustAnchors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("TrustAnchors");
         match &self.0 {
-            Anchors::Given(store) => out.field("given", &store.len()),
+            Anchors::Given(given) => out
+                .field("authorities", &given.authorities.len())
+                .field("known", &given.known.len()),
             #[cfg(feature = "platform-roots")]
             Anchors::Platform => out.field("platform", &true),
         };

@@ -110,6 +110,26 @@ fn one_octet_changed_anywhere_is_an_error() {
 }
 
 #[test]
+fn a_key_is_vouched_for_by_itself_where_its_store_is_not() {
+    let mut content = content("keytool-p256.jks");
+    let load = |content: &[u8]| {
+        let store = KeyStore::bytes(content).allow_unverified();
+        store.key_password(PASSWORD).load_blocking()
+    };
+    load(&content).unwrap();
+    // Magic, version, count, kind, the alias of six letters, the date; then the key.
+    let key = 12 + 4 + 8 + 8;
+    let length: [u8; 4] = content[key..key + 4].try_into().unwrap();
+    let check = key + 4 + usize::try_from(u32::from_be_bytes(length)).unwrap() - 20;
+    content[check - 1] ^= 1;
+    let error = load(&content).unwrap_err();
+    assert!(
+        matches!(error, KeystoreError::WrongPassword { .. }),
+        "{error}"
+    );
+}
+
+#[test]
 fn something_behind_the_end_is_an_error() {
     for name in SEALED {
         let mut content = content(name);

@@ -109,5 +109,31 @@ pkcs8=(openssl pkcs8 -topk8 -in ../keys/p256-pkcs8.pem "${pass[@]}")
 "${pkcs8[@]}" -scrypt -out openssl-scrypt.pem
 cat openssl-aes-256.pem ../keys/p256-client.pem >openssl-combined.pem
 
+# Certificates of servers that Java takes and others don't, and the authority that issued them.
+issue() { # NAME CSR'S KEY, THEN OPENSSL'S ARGUMENTS
+    local name=$1 key=$2
+    shift 2
+    openssl req -new -key "$key" -subj "/O=tower-oauth tests/CN=localhost" |
+        openssl x509 -req -days 36500 -out "server-$name.pem" "$@" 2>/dev/null
+}
+server_key=../keys/p256-pkcs8.pem
+openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out authority.key
+openssl req -x509 -new -key authority.key -days 36500 -subj "/O=tower-oauth tests/CN=Server CA" -out server-authority.pem
+by_authority=(-CA server-authority.pem -CAkey authority.key)
+printf 'basicConstraints=CA:FALSE\n' >no-name.ext
+printf 'basicConstraints=CA:FALSE\nsubjectAltName=DNS:localhost\n' >name.ext
+printf 'basicConstraints=CA:TRUE\nsubjectAltName=DNS:localhost\n' >authority.ext
+issue good "$server_key" "${by_authority[@]}" -extfile name.ext
+issue no-alternative-name "$server_key" "${by_authority[@]}" -extfile no-name.ext
+issue version-1 "$server_key" "${by_authority[@]}"
+issue sha1 "$server_key" "${by_authority[@]}" -extfile name.ext -sha1
+issue self-signed "$server_key" -signkey "$server_key" -extfile name.ext
+issue self-signed-authority "$server_key" -signkey "$server_key" -extfile authority.ext
+# Issued by the self-signed one, which has no right to.
+openssl req -new -key authority.key -subj "/CN=other" |
+    openssl x509 -req -days 36500 -CA server-self-signed.pem -CAkey "$server_key" -extfile name.ext \
+        -out server-issued-by-leaf.pem 2>/dev/null
+rm -f authority.key ./*.ext
+
 rm -f authorities.p12 root.pem issuing.pem issuing-chain.pem leaf.pem chain.pem
 chmod 644 ./*.jks ./*.jceks ./*.p12 ./*.pem

@@ -251,7 +251,14 @@ fn a_store_without_mac_is_read_only_on_request() {
             "{name}: {error}"
         );
         assert!(error.to_string().contains("allow_unverified"), "{error}");
-        store(name).allow_unverified().load_blocking().unwrap();
+        let store = store(name).allow_unverified();
+        store.load_blocking().unwrap();
+        // Nobody has said yet that the password is right.
+        let error = refused(&store.password("changeme"));
+        assert!(
+            matches!(error, KeystoreError::WrongPassword { .. }),
+            "{name}: {error}"
+        );
     }
 }
 
@@ -282,6 +289,12 @@ fn what_is_no_store_is_named() {
         );
         assert!(error.to_string().contains(says), "{error}");
     }
+}
+
+#[test]
+fn lengths_left_open_are_named() {
+    let error = refused(&KeyStore::bytes([0x30, 0x80, 2, 1, 3, 0, 0]).password(PASSWORD));
+    assert!(error.to_string().contains("BER"), "{error}");
 }
 
 #[test]
@@ -344,7 +357,7 @@ fn what_is_missing_is_said() {
         "keytool-trust.jks",
         "keytool-trust.p12",
     ] {
-        let error = refused(&store(name));
+        let error = refused(&store(name).alias("root"));
         assert!(
             matches!(error, KeystoreError::NoPrivateKey { .. }),
             "{name}: {error}"

@@ -33,7 +33,8 @@ impl Binding {
 
     /// Fails unless the token may be bound to the certificate shown.
     pub(super) fn check(self) -> Result<(), TokenError> {
-        let wrong = |message, hint| Err(TokenError::new(ErrorKind::Malformed, message).with_hint(hint));
+        let wrong =
+            |message, hint| Err(TokenError::new(ErrorKind::Malformed, message).with_hint(hint));
         match self {
             Self::Own | Self::Opaque => Ok(()),
             Self::Other => wrong(
@@ -100,7 +101,11 @@ mod tests {
     fn only_a_jwt_says_what_it_is_bound_to() {
         let bound = token(&json!({"cnf": {"x5t#S256": "abc"}, "sub": "a"}));
         assert_eq!(confirmation(&bound), Some(Some("abc".into())));
-        for unbound in [json!({}), json!({"cnf": null}), json!({"cnf": {"jkt": "x"}})] {
+        for unbound in [
+            json!({}),
+            json!({"cnf": null}),
+            json!({"cnf": {"jkt": "x"}}),
+        ] {
             assert_eq!(confirmation(&token(&unbound)), Some(None), "{unbound}");
         }
         for opaque in [
@@ -127,8 +132,16 @@ mod tests {
         let own = identity.thumbprint();
         for (claims, expected, good) in [
             (json!({"cnf": {"x5t#S256": own}}), Binding::Own, true),
-            (json!({"cnf": {"x5t#S256": own.clone() + "="}}), Binding::Own, true),
-            (json!({"cnf": {"x5t#S256": "another"}}), Binding::Other, false),
+            (
+                json!({"cnf": {"x5t#S256": own.clone() + "="}}),
+                Binding::Own,
+                true,
+            ),
+            (
+                json!({"cnf": {"x5t#S256": "another"}}),
+                Binding::Other,
+                false,
+            ),
             (json!({"cnf": {"x5t#S256": ""}}), Binding::Other, false),
             (json!({}), Binding::None, false),
         ] {

@@ -222,10 +222,7 @@ impl ClientCredentialsBuilder {
     }
 
     /// Whose certificate is shown.
-    fn shown(
-        &mut self,
-        auth: &dyn DynClientAuth,
-    ) -> Result<Option<RotatingIdentity>, BuildError> {
+    fn shown(&mut self, auth: &dyn DynClientAuth) -> Result<Option<RotatingIdentity>, BuildError> {
         let of_auth = auth.identity().filter(|_| auth.is_mutual_tls());
         match (self.identity.take(), of_auth) {
             (Some(own), Some(of_auth)) if !own.is(of_auth) => Err(BuildError::TwoIdentities),

@@ -56,12 +56,16 @@ impl Drop for Pair {
 }
 
 fn thumbprint((certificate, key): (&[u8], &[u8])) -> String {
-    ClientIdentity::from_pem(certificate, key).unwrap().thumbprint()
+    ClientIdentity::from_pem(certificate, key)
+        .unwrap()
+        .thumbprint()
 }
 
 /// Whether nothing happens for ten minutes.
 async fn nothing(watch: &mut Watch) -> bool {
-    timeout(Duration::from_secs(600), watch.changed()).await.is_err()
+    timeout(Duration::from_secs(600), watch.changed())
+        .await
+        .is_err()
 }
 
 #[allow(clippy::disallowed_methods, reason = "the time is paused")]
@@ -129,7 +133,10 @@ async fn half_a_pair_is_told_once_and_its_mending_too() {
     let Change::ReloadFailed(error) = change else {
         panic!("{change:?}");
     };
-    assert!(error.to_string().contains("a.key is not that of"), "{error}");
+    assert!(
+        error.to_string().contains("a.key is not that of"),
+        "{error}"
+    );
     assert!(seconds <= 70.0, "{seconds}");
     assert!(nothing(&mut watch).await);
     assert_eq!(identity.latest().thumbprint(), thumbprint(P256));
@@ -138,7 +145,10 @@ async fn half_a_pair_is_told_once_and_its_mending_too() {
     fs::write(pair.key(), [RSA.1, b"\n"].concat()).unwrap();
     assert!(matches!(watch.changed().await, Change::ReloadFailed(_)));
     // Who comes later hears of it as well.
-    assert!(matches!(identity.watch().changed().await, Change::ReloadFailed(_)));
+    assert!(matches!(
+        identity.watch().changed().await,
+        Change::ReloadFailed(_)
+    ));
 
     pair.write(P256);
     let change = watch.changed().await;

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response, request::Parts};
+use http::{HeaderValue, Request, Response, request::Parts};
 use pin_project_lite::pin_project;
 use sync_wrapper::SyncWrapper;
 use tower::Service;
@@ -183,7 +183,14 @@ impl Judged {
             return;
         }
 
-        let refusal = Refusal::read(response.headers(), sent.credential.as_bytes());
+        let last = handle.last();
+        let credentials: Vec<&[u8]> = last
+            .iter()
+            .flat_map(|last| last.credentials())
+            .chain([&sent.credential])
+            .map(HeaderValue::as_bytes)
+            .collect();
+        let refusal = Refusal::read(response.headers(), &credentials);
         let origin = self
             .settings
             .origins

@@ -11,9 +11,8 @@ use super::future::{AttachFuture, Parked};
 use crate::{
     challenge::{ByErrorCode, Classify},
     error::BoxError,
-    refresh::{Granted, OriginId, Snapshot, TokenHandle, Wait},
+    refresh::{Granted, OriginId, Snapshot, TokenHandle},
     service::{AllowedOrigins, Error, origins::Destination, policy::Again, rejected::Sent},
-    token::Age,
 };
 
 /// The service of [`AttachLayer`](super::AttachLayer).
@@ -132,11 +131,8 @@ impl<S> Attach<S> {
             let passage = passage.granted(granted);
             return passage.send(&mut self.inner, &self.settings, request, &granted.snapshot);
         }
-        match self.current(ticket.once) {
-            Ok(snapshot) => {
-                let snapshot = snapshot.as_deref().expect("it was just looked at");
-                passage.send(&mut self.inner, &self.settings, request, snapshot)
-            }
+        match settings.handle.current(ticket.once) {
+            Ok(snapshot) => passage.send(&mut self.inner, &self.settings, request, &snapshot),
             Err(wait) => {
                 // The service that was polled ready goes along with the wait, and a clone stays.
                 let clone = self.inner.clone();
@@ -144,27 +140,6 @@ impl<S> Attach<S> {
                 let settings = Arc::clone(&self.settings);
                 AttachFuture::waiting(wait, Parked::new(inner, request, passage, settings))
             }
-        }
-    }
-
-    /// The current token, if it may be sent without waiting.
-    #[allow(clippy::type_complexity, reason = "a guard has no shorter name")]
-    fn current(&self, once: bool) -> Result<arc_swap::Guard<Option<Arc<Snapshot>>>, Wait> {
-        let handle = &self.settings.handle;
-        if once && let Some(wait) = handle.wait_for_replacement() {
-            return Err(wait);
-        }
-        let snapshot = handle.load();
-        let now = handle.now();
-        match snapshot.as_ref().map(|it| (it, it.age(now))) {
-            Some((_, Age::Fresh)) => Ok(snapshot),
-            Some((it, Age::Due)) => {
-                if it.kick(now) {
-                    handle.kick();
-                }
-                Ok(snapshot)
-            }
-            Some((_, Age::Expired)) | None => Err(handle.wait()),
         }
     }
 }

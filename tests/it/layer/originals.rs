@@ -3,27 +3,27 @@
 use std::{
     convert::Infallible,
     error::Error as StdError,
+    future::{Future, poll_fn},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
+    task::Poll,
     time::Duration,
 };
 
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
 use tokio::{sync::Semaphore, time::sleep};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_oauth::{
     BoxError, ErrorKind, TokenError,
-    body::ReplayBody,
     grant::Fetched,
-    refresh::TokenHandle,
     service::{Error, OAuth, RejectedReason},
     token::AccessToken,
 };
 
-use super::{assert_reason, told};
+use super::{assert_original, assert_reason, told};
 use crate::support::{Body, Resource, Watcher, World, layer, refusal, request};
 
 /// A service whose handle has a token that was just revoked.
@@ -33,15 +33,6 @@ async fn revoked(world: &World) -> OAuth<Resource> {
     sleep(Duration::from_secs(10)).await;
     world.rollover();
     layer.layer(world.resource())
-}
-
-#[track_caller]
-fn assert_original(response: &Response<&str>, is: fn(&RejectedReason) -> bool) {
-    let original = refusal();
-    assert_eq!(response.status(), original.status());
-    assert_eq!(response.headers(), original.headers());
-    assert_eq!(response.body(), original.body());
-    assert_reason(response, is);
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,6 +106,42 @@ async fn a_token_that_was_fetched_for_the_request_is_not_replaced() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_that_is_newer_than_the_one_waited_for_is_replaced() {
+    let world = World::new();
+    let api = world.layer().layer(world.resource());
+    let handle = api.handle().clone();
+    let mut call = pin!(api.oneshot(request()));
+    assert!(poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_pending())).await);
+    sleep(Duration::from_secs(1)).await;
+    handle.refresh();
+    sleep(Duration::from_secs(1)).await;
+    world.rollover();
+    // It waited for the first token, and gets the second.
+    assert_eq!(call.await.unwrap().status(), StatusCode::OK);
+    assert_eq!((world.fetches(), world.sends()), (3, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_refusal_of_a_token_that_was_not_fetched_for_it_replaces_that_one_too() {
+    let world = World::new();
+    let api = world.layer().layer(world.resource());
+    let handle = api.handle().clone();
+    handle.ready().await.unwrap();
+    world.rollover();
+    let mut call = pin!(api.oneshot(request()));
+    assert!(poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_pending())).await);
+    sleep(Duration::from_secs(2)).await;
+    handle.refresh();
+    sleep(Duration::from_secs(1)).await;
+    world.rollover();
+    let response = call.await.unwrap();
+    assert_reason(&response, |it| matches!(it, RejectedReason::Again));
+    assert_eq!(u64::from(told(&response).generation()), 3);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((world.fetches(), world.sends()), (4, 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_age_of_the_refused_token_is_told() {
     let world = World::new();
     let api = revoked(&world).await;
@@ -177,98 +204,6 @@ async fn a_refused_token_under_a_new_number_is_not_sent_again() {
     gate.add_permits(1);
     assert_eq!(*call.await.unwrap().unwrap().body(), "fine");
     assert_eq!(*sent.lock().unwrap(), ["Bearer a", "Bearer c"]);
-}
-
-/// A service of streams that reads them whole before it answers.
-fn streaming(
-    world: &World,
-    handle: TokenHandle,
-    limit: usize,
-) -> impl Service<
-    Request<ReplayBody<Full<bytes::Bytes>>>,
-    Response = Response<&'static str>,
-    Error = Error,
-    Future: Send,
-> + Clone
-+ Send
-+ use<> {
-    let resource = world.resource();
-    layer(handle)
-        .replay_limit(limit)
-        .layer(service_fn(move |request: Request<ReplayBody<_>>| {
-            let resource = resource.clone();
-            async move {
-                let (head, body) = request.into_parts();
-                let body: Full<bytes::Bytes> = body.collect().await?.to_bytes().into();
-                Ok::<_, BoxError>(resource.oneshot(Request::from_parts(head, body)).await?)
-            }
-        }))
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_body_over_the_limit_is_sent_once_and_the_token_replaced_for_the_next_call() {
-    let world = World::new();
-    let handle = world.handle();
-    handle.ready().await.unwrap();
-    world.rollover();
-    let api = streaming(&world, handle.clone(), 4);
-    let stream = || request().map(ReplayBody::new);
-    let response = api.clone().oneshot(stream()).await.unwrap();
-    assert_original(&response, |it| matches!(it, RejectedReason::NotRepeatable));
-    assert!(told(&response).hint().contains("replay_limit"));
-    assert_eq!(world.sends(), 1);
-    sleep(Duration::from_secs(1)).await;
-    assert_eq!(world.fetches(), 2);
-    let response = api.oneshot(stream()).await.unwrap();
-    assert_eq!(response.status(), StatusCode::OK);
-    assert_eq!((world.fetches(), world.sends()), (2, 2));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_body_within_the_limit_is_sent_twice() {
-    let world = World::new();
-    let handle = world.handle();
-    handle.ready().await.unwrap();
-    world.rollover();
-    let response = streaming(&world, handle, 8).oneshot(request().map(ReplayBody::new));
-    assert_eq!(response.await.unwrap().status(), StatusCode::OK);
-    assert_eq!(world.sends(), 2);
-}
-
-/// A refused call has made the handle fetch a token; a call that can be sent once only comes then.
-async fn unrepeatable_during_a_replacement(latency: u64) -> (StatusCode, usize) {
-    let world = World::new();
-    let handle = world.handle();
-    handle.ready().await.unwrap();
-    world.rollover();
-    world.latency(Duration::from_secs(latency));
-    let repeatable = layer(handle.clone()).layer(world.resource());
-    let held = tokio::spawn(repeatable.oneshot(request()));
-    sleep(Duration::from_millis(500)).await;
-    assert_eq!((world.underway(), world.sends()), (1, 1));
-
-    let api = streaming(&world, handle, 0);
-    let call = tokio::spawn(api.oneshot(request().map(ReplayBody::new)));
-    sleep(Duration::from_millis(400)).await;
-    assert_eq!(world.sends(), 1, "it doesn't wait");
-    sleep(Duration::from_millis(1700)).await;
-    // Two seconds are over.
-    assert!(call.is_finished());
-    let status = call.await.unwrap().unwrap().status();
-    assert_eq!(held.await.unwrap().unwrap().status(), StatusCode::OK);
-    (status, world.fetches())
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_call_that_can_be_sent_once_waits_for_a_replacement_under_way() {
-    let told = unrepeatable_during_a_replacement(1).await;
-    assert_eq!(told, (StatusCode::OK, 2));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_call_that_can_be_sent_once_waits_two_seconds_at_most() {
-    let told = unrepeatable_during_a_replacement(10).await;
-    assert_eq!(told, (StatusCode::UNAUTHORIZED, 2));
 }
 
 #[tokio::test(start_paused = true)]
@@ -335,6 +270,19 @@ async fn without_a_token_nothing_is_sent_and_the_error_says_why() {
     assert_eq!(error.source().unwrap().to_string(), "the cause");
     assert!(matches!(error, Error::Token(_)));
     assert_eq!(world.sends(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_a_closed_handle_nothing_is_sent_however_good_the_token_was() {
+    let world = World::new();
+    let api = world.layer().layer(world.resource());
+    api.clone().oneshot(request()).await.unwrap();
+    api.handle().close();
+    let Err(Error::Token(error)) = api.oneshot(request()).await else {
+        panic!("it was sent");
+    };
+    assert_eq!(error.kind(), ErrorKind::Closed);
+    assert_eq!(world.sends(), 1);
 }
 
 #[tokio::test(start_paused = true)]

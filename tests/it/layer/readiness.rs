@@ -2,17 +2,22 @@
 
 use std::{
     convert::Infallible,
-    future::{Future, Ready, ready},
+    future::{self, Future, Ready},
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
 use http::{Request, Response, StatusCode};
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{
+    sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+    time::sleep,
+};
 use tower::{
     BoxError, Layer, Service, ServiceBuilder, ServiceExt, buffer::BufferLayer,
     limit::ConcurrencyLimitLayer, timeout::error::Elapsed,
@@ -201,7 +206,7 @@ impl Service<Request<Body>> for Breaking {
 
     fn call(&mut self, _request: Request<Body>) -> Self::Future {
         self.broken.store(true, SeqCst);
-        ready(Ok(refusal()))
+        future::ready(Ok(refusal()))
     }
 }
 
@@ -226,4 +231,83 @@ async fn an_inner_service_that_fails_before_the_second_send_loses_the_original()
         panic!("{error:?}");
     };
     assert_eq!(inner.to_string(), "the connection is gone");
+}
+
+type Acquiring = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
+
+/// A service with one place, which the caller frees by dropping the response.
+struct Kept {
+    place: Arc<Semaphore>,
+    acquiring: Option<Acquiring>,
+    permit: Option<OwnedSemaphorePermit>,
+    resource: Resource,
+}
+
+impl Clone for Kept {
+    fn clone(&self) -> Self {
+        Self {
+            place: Arc::clone(&self.place),
+            acquiring: None,
+            permit: None,
+            resource: self.resource.clone(),
+        }
+    }
+}
+
+impl Service<Request<Body>> for Kept {
+    type Response = Response<&'static str>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        if self.permit.is_none() {
+            let place = &self.place;
+            let acquiring = self
+                .acquiring
+                .get_or_insert_with(|| Box::pin(Arc::clone(place).acquire_owned()));
+            self.permit = Some(ready!(acquiring.as_mut().poll(cx)).unwrap());
+            self.acquiring = None;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let permit = self.permit.take().expect("it was polled ready");
+        let response = self.resource.call(request).into_inner();
+        future::ready(response.map(|mut response| {
+            response.extensions_mut().insert(Arc::new(permit));
+            response
+        }))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_the_held_response_keeps_is_waited_for_until_the_caller_gives_up() {
+    // The other known limit: what is held is dropped when the second send begins, not before.
+    let world = World::new();
+    let layer = world.layer();
+    layer.handle().ready().await.unwrap();
+    world.rollover();
+    let place = Arc::new(Semaphore::new(1));
+    let mut api = ServiceBuilder::new()
+        .timeout(Duration::from_secs(3))
+        .layer(layer)
+        .service(Kept {
+            place: Arc::clone(&place),
+            acquiring: None,
+            permit: None,
+            resource: world.resource(),
+        });
+    let error = api
+        .ready()
+        .await
+        .unwrap()
+        .call(request())
+        .await
+        .unwrap_err();
+    assert!(error.is::<Elapsed>(), "{error}");
+    assert_eq!(place.available_permits(), 1);
+    // The token was replaced meanwhile.
+    let response = api.ready().await.unwrap().call(request()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
 }

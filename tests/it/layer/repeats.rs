@@ -1,6 +1,6 @@
 //! What is sent, and sent again.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use bytes::Bytes;
 use http::{Extensions, Method, Request, Version, header::AUTHORIZATION, request::Parts};
@@ -101,6 +101,27 @@ async fn the_token_is_marked_as_sensitive_both_times() {
         assert!(head.headers[AUTHORIZATION].is_sensitive());
         assert!(!format!("{head:?}").contains("token-"));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_response_is_gone_when_the_second_send_begins() {
+    let world = World::new();
+    let layer = world.layer();
+    layer.handle().ready().await.unwrap();
+    let first = Mutex::new(Weak::new());
+    let api = layer.layer(world.resource_that(move |_| {
+        let mut first = first.lock().unwrap();
+        assert!(first.upgrade().is_none(), "it is still held");
+        let kept = Arc::new(());
+        *first = Arc::downgrade(&kept);
+        let mut response = refusal();
+        response.extensions_mut().insert(kept);
+        response
+    }));
+    let request = request(Full::from("an order"));
+    let response = api.oneshot(request).await.unwrap();
+    assert!(response.extensions().get::<Arc<()>>().is_some());
+    assert_eq!(world.sends(), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,13 +3,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use http::{Request, StatusCode};
 use tokio::{sync::Barrier, task::JoinSet, time::sleep};
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_oauth::service::RejectedReason;
+use tower_oauth::{ManualClock, service::RejectedReason};
 
 use super::{assert_reason, told};
 use crate::support::{Body, Watcher, World, layer, refusal, request, request_to};
@@ -94,8 +94,6 @@ async fn an_upstream_that_refuses_every_token_neither_hammers_nor_harms() {
     let layer = world.layer();
     let a = layer.layer(world.resource_that(|_| refusal()));
     let b = layer.layer(world.resource());
-    let a_sends = world.sends();
-    assert_eq!(a_sends, 0);
 
     let rolling = tokio::spawn({
         let world = world.clone();
@@ -212,6 +210,23 @@ async fn a_second_rollover_heals_after_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_that_one_origin_had_replaced_and_another_took_is_replaced_for_that_one_too() {
+    let world = World::new();
+    let layer = world.layer();
+    let a = layer.layer(world.resource_that(|_| refusal()));
+    let b = layer.layer(world.resource());
+    let to_b = || request_to("https://b.example/orders");
+    b.clone().oneshot(to_b()).await.unwrap();
+    a.oneshot(request()).await.unwrap();
+    b.clone().oneshot(to_b()).await.unwrap();
+    assert_eq!(world.fetches(), 2);
+    sleep(Duration::from_secs(10)).await;
+    world.rollover();
+    let response = b.oneshot(to_b()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dropped_call_that_was_held_changes_nothing_for_the_others() {
     let world = World::new();
     let mut api = world.layer().layer(world.resource());
@@ -224,6 +239,38 @@ async fn a_dropped_call_that_was_held_changes_nothing_for_the_others() {
     first.abort();
     assert_eq!(second.await.unwrap().unwrap().status(), StatusCode::OK);
     assert_eq!((world.fetches(), world.sends()), (2, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_finds_its_token_due_is_sent_and_has_it_renewed() {
+    let world = World::new();
+    let clock = ManualClock::new(UNIX_EPOCH);
+    let handle = world.builder().clock(clock.clone()).build();
+    let api = layer(handle).layer(world.resource());
+    api.clone().oneshot(request()).await.unwrap();
+    sleep(Duration::from_secs(10)).await;
+    clock.suspend(Duration::from_secs(3560));
+    world.hang();
+    for _ in 0..100 {
+        let response = api.clone().oneshot(request()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+    }
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((world.fetches(), world.underway()), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_after_a_long_sleep_of_the_machine_waits_for_a_new_token() {
+    let world = World::new();
+    let clock = ManualClock::new(UNIX_EPOCH);
+    let handle = world.builder().clock(clock.clone()).build();
+    let api = layer(handle).layer(world.resource());
+    api.clone().oneshot(request()).await.unwrap();
+    clock.suspend(Duration::from_secs(3600));
+    world.rollover();
+    let response = api.oneshot(request()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!((world.fetches(), world.sends()), (2, 2));
 }
 
 #[tokio::test(start_paused = true)]

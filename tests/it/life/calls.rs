@@ -34,6 +34,7 @@ async fn the_first_call_waits_for_the_token_and_the_next_has_it_at_once() {
     assert_eq!(world.causes(), [Cause::Cold]);
     let status = handle.status();
     assert!(status.usable);
+    assert_eq!((status.fetches, status.fetching), (1, None));
     assert_eq!(status.generation, Some(token.generation()));
     assert!(status.usable_for > Some(seconds(3580)), "{status:?}");
     assert!(status.refresh_in < status.usable_for, "{status:?}");

@@ -212,6 +212,7 @@ fn a_fetch_that_was_lost_is_made_by_the_timer_of_another_runtime() {
     let handle = world.handle();
     let (first, second) = (runtime(), runtime());
     handle.spawn_on(second.handle());
+    second.block_on(async { sleep(seconds(1)).await });
     world.hang();
     first.block_on(async {
         tokio::spawn(number(handle.clone()));

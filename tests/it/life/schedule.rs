@@ -69,9 +69,21 @@ async fn a_token_of_unknown_lifetime_is_renewed_but_used_until_it_is_refused() {
     world.down();
     sleep(seconds(301)).await;
     assert!(world.fetches() > 1);
-    sleep(HOUR * 24 * 30).await;
+    sleep(HOUR * 24).await;
     assert_eq!(handle.token().await.unwrap().generation(), generation);
     assert!(handle.status().last_error.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tokens_life_counts_from_when_it_was_asked_for() {
+    let world = World::new();
+    world.latency(seconds(20));
+    world.lifetime(seconds(100));
+    let handle = world.handle();
+    handle.ready().await.unwrap();
+    // The ten seconds before its end are not used.
+    let usable_for = handle.status().usable_for.unwrap();
+    assert_eq!(usable_for.as_secs_f64().round(), 70.0);
 }
 
 #[tokio::test(start_paused = true)]

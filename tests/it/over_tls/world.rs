@@ -21,7 +21,7 @@ use tower_oauth::{
 
 use super::client::{self, HttpsClient, Version};
 
-pub(crate) const SECRET: &str = "a secret with :/+&=% in it";
+pub(crate) const SECRET: &str = r#"a "secret" with \ and :/+&=% in it"#;
 
 pub(crate) type Api<B> = OAuth<HttpsClient<B>>;
 

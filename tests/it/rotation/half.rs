@@ -39,7 +39,13 @@ async fn a_file_cut_short_at_any_place_does_neither() {
     world.call(&api).await;
     let next = world.pki.client("orders").unwrap();
     world.accept(&next);
-    for (certificate, key) in [(0, 0), (100, 0), (2000, 100), (usize::MAX, 100), (100, 2000)] {
+    for (certificate, key) in [
+        (0, 0),
+        (100, 0),
+        (2000, 100),
+        (usize::MAX, 100),
+        (100, 2000),
+    ] {
         let cut = |text: &str, at: usize| text[..at.min(text.len())].to_owned();
         let certificate = cut(next.certificate_pem(), certificate);
         world.files.write_certificate(&certificate);

@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use tower_oauth::testing::Pki;
 
-use super::{
-    Seen, World,
-    world::Load,
-};
+use super::{Seen, World, world::Load};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_the_server_refuses_leaves_the_old_pair_in_use() {

@@ -186,8 +186,7 @@ impl World {
     /// A mark in the resource's log: whatever arrives there from now on has a higher number.
     pub(crate) async fn mark(&self) -> u64 {
         let marker = self.pki.client("marker").unwrap();
-        let client =
-            RotatingClient::hyper(trust(&self.pki), marker.identity().unwrap()).unwrap();
+        let client = RotatingClient::hyper(trust(&self.pki), marker.identity().unwrap()).unwrap();
         client.oneshot(self.order()).await.unwrap();
         let handshakes = self.resource.handshakes();
         let own = |it: &&_| {

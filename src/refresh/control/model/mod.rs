@@ -131,7 +131,7 @@ fn an_origin_that_refuses_every_token_of_three_callers() {
 #[test]
 fn tokens_that_come_again_or_are_born_expired() {
     let scope = Scope {
-        moments: 7,
+        moments: 6,
         tokens: 1,
         born_expired: 1,
         same_bytes: 1,
@@ -139,7 +139,7 @@ fn tokens_that_come_again_or_are_born_expired() {
         rollovers: 1,
         ..WARM
     };
-    holds(46_000, scope);
+    holds(29_400, scope);
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn waiters_that_go_on_late() {
 #[test]
 fn a_machine_that_was_suspended() {
     let scope = Scope {
-        moments: 4,
+        moments: 3,
         calls: 3,
         same_bytes: 1,
         failures: 1,
@@ -167,7 +167,7 @@ fn a_machine_that_was_suspended() {
         suspends: 1,
         ..WARM
     };
-    holds(5_800, scope);
+    holds(25_100, scope);
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn new_identities_before_the_first_token() {
 fn identities_and_wishes_by_hand_in_a_back_off() {
     let scope = Scope {
         callers: 1,
-        moments: 5,
+        moments: 4,
         tokens: 1,
         failures: 2,
         retry_afters: 1,
@@ -236,7 +236,7 @@ fn identities_and_wishes_by_hand_in_a_back_off() {
         forces: 1,
         ..WARM
     };
-    holds(37_600, scope);
+    holds(19_500, scope);
 }
 
 #[test]
