@@ -195,6 +195,7 @@ fn what_only_looks_like_a_breach_is_none() {
         "pub(crate) fn f() {} pub(in crate::token) fn g() {}",
         "#[cfg(test)] mod tests { use super::super::*; use crate::service::OAuth; }",
         "#[cfg(all(test, feature = \"jwt\"))] #[path = \"x\"] mod tests { use crate::service; }",
+        "#[cfg(all(test, any(feature = \"jwt\")))] use crate::service;",
         "#[cfg(test)] use crate::service::{OAuth}; #[cfg(test)] fn f(a: [u8; 2]) { crate::service::f() }",
         "mod a { use super::super::Cause; }",
     ] {

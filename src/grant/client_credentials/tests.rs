@@ -175,7 +175,8 @@ async fn every_request_of_the_vectors_looks_as_they_say() {
         assert_eq!(form.len(), expected.len(), "{id}: {form:?}");
         for pair in expected {
             let (name, value) = (pair[0].as_str().unwrap(), pair[1].as_str().unwrap());
-            let found = |(n, v): &(String, String)| n == name && (v == value || value.starts_with("<JWT"));
+            let found =
+                |(n, v): &(String, String)| n == name && (v == value || value.starts_with("<JWT"));
             assert_eq!(
                 form.iter().filter(|pair| found(pair)).count(),
                 1,
@@ -672,7 +673,9 @@ mod tls {
             let request = sent(builder, &transport).await;
             let expected = case["expected"].as_str().unwrap();
             assert_eq!(request.uri(), expected, "{}", case["id"]);
-            let assertion = form(&request).into_iter().find(|it| it.0 == "client_assertion");
+            let assertion = form(&request)
+                .into_iter()
+                .find(|it| it.0 == "client_assertion");
             if let Some((_, assertion)) = assertion {
                 let claims = assertion.split('.').nth(1).unwrap();
                 let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims);
@@ -691,7 +694,10 @@ mod tls {
             .require_bound_tokens()
             .build()
             .unwrap_err();
-        assert!(error.to_string().contains("`HttpClient::presents`"), "{error}");
+        assert!(
+            error.to_string().contains("`HttpClient::presents`"),
+            "{error}"
+        );
     }
 
     #[test]

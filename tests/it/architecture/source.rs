@@ -42,10 +42,12 @@ impl Source {
             }
             let attribute = self.group_end(at + 1);
             let words: Vec<&str> = (at..attribute).filter_map(|at| self.word(at)).collect();
+            // `test` inside of an `any` or a `not` doesn't leave anything out.
             let for_tests = words.first() == Some(&"cfg")
-                && words.contains(&"test")
-                && !words.contains(&"not")
-                && !words.contains(&"any");
+                && words
+                    .iter()
+                    .take_while(|word| !["any", "not"].contains(*word))
+                    .any(|word| *word == "test");
             if !for_tests {
                 at = attribute;
                 continue;

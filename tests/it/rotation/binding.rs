@@ -24,8 +24,14 @@ async fn where_binding_is_required_another_certificate_and_none_are_failures() {
     let world = World::build(|it| it, auth, |source, _| source.require_bound_tokens()).await;
     let own = world.now.thumbprint();
     for (claims, said) in [
-        (json!({"cnf": {"x5t#S256": "another"}}), "bound to another certificate"),
-        (json!({"cnf": {"jkt": own}}), "isn't bound to the certificate"),
+        (
+            json!({"cnf": {"x5t#S256": "another"}}),
+            "bound to another certificate",
+        ),
+        (
+            json!({"cnf": {"jkt": own}}),
+            "isn't bound to the certificate",
+        ),
         (json!({}), "isn't bound to the certificate"),
     ] {
         world.server.answer_next(1, answer(&claims));
@@ -35,7 +41,9 @@ async fn where_binding_is_required_another_certificate_and_none_are_failures() {
         assert!(error.hint().is_some());
     }
     world.clock.advance(std::time::Duration::from_secs(600));
-    world.server.answer_next(1, answer(&json!({"cnf": {"x5t#S256": own}})));
+    world
+        .server
+        .answer_next(1, answer(&json!({"cnf": {"x5t#S256": own}})));
     world.handle.ready().await.unwrap();
     // Opaque tokens say nothing, and are taken.
     world.clock.advance(std::time::Duration::from_secs(3600));

@@ -2,8 +2,16 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use tower_oauth::{ManualClock, events::Event, grant::{ClientCredentials}, client_auth::TlsClientAuth, keystore::RotatingIdentity, refresh::TokenHandle, testing::{Client, FakeAuthorizationServer, Pki}};
 use tokio::sync::mpsc;
+use tower_oauth::{
+    ManualClock,
+    client_auth::TlsClientAuth,
+    events::Event,
+    grant::ClientCredentials,
+    keystore::RotatingIdentity,
+    refresh::TokenHandle,
+    testing::{Client, FakeAuthorizationServer, Pki},
+};
 
 use super::world::trust;
 
@@ -36,7 +44,10 @@ async fn its_owner_is_told_thirty_seven_and_one_days_before_and_at_the_end() {
     let handle = TokenHandle::builder(source)
         .clock(clock.clone())
         .observer(move |event: &Event<'_>| {
-            if let Event::CertificateExpiring { not_after, left, .. } = event {
+            if let Event::CertificateExpiring {
+                not_after, left, ..
+            } = event
+            {
                 let _ = told.send((*not_after, *left));
             }
         })
