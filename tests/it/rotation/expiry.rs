@@ -8,7 +8,7 @@ use tower_oauth::{
     client_auth::TlsClientAuth,
     events::Event,
     grant::ClientCredentials,
-    keystore::RotatingIdentity,
+    keystore::{KeyStore, RotatingIdentity},
     refresh::TokenHandle,
     testing::{Client, FakeAuthorizationServer, Pki},
 };
@@ -19,20 +19,22 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn its_owner_is_told_thirty_seven_and_one_days_before_and_at_the_end() {
-    let start = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    // Far from now: the server's TLS goes by the machine's own clock.
+    let start = UNIX_EPOCH + Duration::from_secs(4_102_444_800);
     let not_after = start + 90 * DAY;
     let pki = Pki::new().unwrap();
     let clock = ManualClock::new(start);
-    let client = pki.client_valid("orders", start - DAY, not_after).unwrap();
+    let client = pki.client_valid("orders", UNIX_EPOCH, not_after).unwrap();
     let server = FakeAuthorizationServer::builder(&pki)
         .client(Client::tls_client_auth("orders", client.certificate_pem()).unwrap())
         .clock(clock.clone())
         .start()
         .await
         .unwrap();
-    let identity = RotatingIdentity::builder()
-        .clock(clock.clone())
-        .fixed(client.identity().unwrap());
+    let pem = client.certificate_pem().to_owned() + client.key_pem();
+    let store = KeyStore::bytes(pem).clock(clock.clone());
+    let identity = RotatingIdentity::builder().clock(clock.clone());
+    let identity = identity.keystore(store).unwrap();
     let source = ClientCredentials::builder(server.token_endpoint())
         .client_id("orders")
         .auth(TlsClientAuth::new(identity))
