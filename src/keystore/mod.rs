@@ -70,6 +70,8 @@ mod thumbprint;
 mod watch;
 
 #[cfg(feature = "hyper")]
+pub(crate) use self::identity::WeakIdentity;
+#[cfg(feature = "hyper")]
 pub(crate) use self::{certificate::Certificate, store::aside};
 pub use self::{
     error::KeystoreError,
@@ -77,11 +79,7 @@ pub use self::{
     rotating::{RotatingIdentity, RotatingIdentityBuilder},
     watch::Change,
 };
-pub(crate) use self::{
-    identity::{IdentityNumber, WeakIdentity},
-    shown::Shown,
-    watch::Watch,
-};
+pub(crate) use self::{identity::IdentityNumber, shown::Shown, watch::Watch};
 #[cfg(any(feature = "hyper", feature = "jwt"))]
 pub(crate) use self::{key_pair::KeyPair, pem::Pem};
 #[cfg(any(feature = "hyper", feature = "jwt"))]

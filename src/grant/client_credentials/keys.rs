@@ -161,6 +161,7 @@ impl Clone for Keys {
 }
 
 impl Clients {
+    #[cfg_attr(not(feature = "hyper"), expect(unused_variables))]
     fn client(&self, shown: Option<&ClientIdentity>) -> Result<HttpClient, TokenError> {
         match self {
             Self::Given(client) => Ok(client.clone()),
