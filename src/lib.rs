@@ -6,6 +6,8 @@
 //!   [`grant::source_fn`] makes a source of anything else.
 //! - [`TokenHandle`] is the token itself, for clients that no layer can be put around, and for
 //!   health pages.
+//! - [`keystore::RotatingIdentity`] is the client's key and certificate, which may change at any time
+//!   without a call noticing.
 //! - [`service`] has the parts of the layer, to be put together by hand.
 //! - [`testing`](https://docs.rs/tower-oauth/latest/tower_oauth/testing/) has an authorization
 //!   server and a resource for tests.

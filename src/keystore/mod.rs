@@ -13,6 +13,9 @@
 //! # }
 //! ```
 //!
+//! Certificates are renewed, and files change while a program runs: a [`RotatingIdentity`] keeps an
+//! eye on them, and is taken by whatever takes a [`ClientIdentity`] for the calls of a client.
+//!
 //! With the feature `hyper` or `jwt`, a [`KeyStore`][store] reads what other tools have made:
 //!
 //! | made by | format | encryption | needs |

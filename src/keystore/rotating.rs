@@ -365,7 +365,9 @@ impl RotatingIdentityBuilder {
     }
 
     /// An identity that never changes.
-    pub fn fixed(self, identity: ClientIdentity) -> RotatingIdentity {
+    pub fn fixed(mut self, identity: ClientIdentity) -> RotatingIdentity {
+        // There is nothing to look at but the calendar.
+        self.poll = Duration::from_secs(60 * 60);
         self.build(identity, None, Look::default())
     }
 

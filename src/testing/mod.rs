@@ -46,6 +46,7 @@ mod handshake;
 mod net;
 mod pki;
 mod resource;
+mod self_signed;
 mod tokens;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -11,11 +11,12 @@ use rcgen::{
 };
 use rustls::{
     RootCertStore, ServerConfig,
-    server::WebPkiClientVerifier,
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
     version::{TLS12, TLS13},
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
 
+use super::self_signed::AlsoSelfSigned;
 use crate::{
     keystore::{ClientIdentity, KeystoreError},
     secret::SecretString,
@@ -110,6 +111,18 @@ impl Pki {
         self.client_of(name, &key, Some((not_before, not_after)))
     }
 
+    /// A client's certificate that nobody but itself has issued.
+    ///
+    /// # Errors
+    ///
+    /// When the name is unfit for a certificate.
+    pub fn self_signed_client(&self, name: &str) -> io::Result<ClientPem> {
+        let key = KeyPair::generate().map_err(io::Error::other)?;
+        let params = leaf_params(name, &[], ExtendedKeyUsagePurpose::ClientAuth)?;
+        let leaf = params.self_signed(&key).map_err(io::Error::other)?;
+        Ok(ClientPem::new(&[leaf.der()], &key))
+    }
+
     fn client_of(
         &self,
         name: &str,
@@ -118,12 +131,7 @@ impl Pki {
     ) -> io::Result<ClientPem> {
         let usage = ExtendedKeyUsagePurpose::ClientAuth;
         let leaf = self.leaf(name, &[], usage, key, validity)?;
-        Ok(ClientPem {
-            certificate_pem: pem("CERTIFICATE", &leaf) + &pem("CERTIFICATE", &self.intermediate),
-            key_pem: pem("PRIVATE KEY", key.serialized_der()).into(),
-            public_key_pem: pem("PUBLIC KEY", &key.subject_public_key_info()),
-            thumbprint: thumbprint(&leaf),
-        })
+        Ok(ClientPem::new(&[&leaf, &self.intermediate], key))
     }
 
     /// The settings of a server for loopback names, which asks its clients for a certificate.
@@ -137,6 +145,13 @@ impl Pki {
             verifier
         } else {
             verifier.allow_unauthenticated()
+        };
+
+        let verifier = verifier.build().map_err(io::Error::other)?;
+        let verifier: Arc<dyn ClientCertVerifier> = if terms.self_signed {
+            Arc::new(AlsoSelfSigned(verifier))
+        } else {
+            verifier
         };
 
         let key = KeyPair::generate().map_err(io::Error::other)?;
@@ -155,7 +170,7 @@ impl Pki {
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
             .map_err(io::Error::other)?
-            .with_client_cert_verifier(verifier.build().map_err(io::Error::other)?)
+            .with_client_cert_verifier(verifier)
             .with_single_cert(vec![leaf, self.intermediate.clone()], key)
             .map_err(io::Error::other)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -173,16 +188,11 @@ impl Pki {
         key: &KeyPair,
         validity: Option<(SystemTime, SystemTime)>,
     ) -> io::Result<CertificateDer<'static>> {
-        let mut params = CertificateParams::new(names).map_err(io::Error::other)?;
+        let mut params = leaf_params(common_name, names, usage)?;
         if let Some((not_before, not_after)) = validity {
             params.not_before = not_before.into();
             params.not_after = not_after.into();
         }
-        params
-            .distinguished_name
-            .push(DnType::CommonName, common_name);
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![usage];
         params.use_authority_key_identifier_extension = true;
         let certificate = params
             .signed_by(key, &self.issuer)
@@ -237,6 +247,15 @@ pub struct ClientPem {
 }
 
 impl ClientPem {
+    fn new(chain: &[&CertificateDer<'_>], key: &KeyPair) -> Self {
+        Self {
+            certificate_pem: chain.iter().map(|it| pem("CERTIFICATE", it)).collect(),
+            key_pem: pem("PRIVATE KEY", key.serialized_der()).into(),
+            public_key_pem: pem("PUBLIC KEY", &key.subject_public_key_info()),
+            thumbprint: thumbprint(chain[0]),
+        }
+    }
+
     /// The chain: the leaf, then the intermediate that issued it.
     pub fn certificate_pem(&self) -> &str {
         &self.certificate_pem
@@ -284,6 +303,7 @@ impl fmt::Debug for ClientPem {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Terms {
     pub(super) certificate_required: bool,
+    pub(super) self_signed: bool,
     pub(super) tls12_only: bool,
     pub(super) http1_only: bool,
 }
@@ -291,6 +311,20 @@ pub(super) struct Terms {
 /// The `x5t#S256` of a certificate.
 pub(super) fn thumbprint(certificate: &CertificateDer<'_>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, certificate))
+}
+
+fn leaf_params(
+    common_name: &str,
+    names: &[String],
+    usage: ExtendedKeyUsagePurpose,
+) -> io::Result<CertificateParams> {
+    let mut params = CertificateParams::new(names).map_err(io::Error::other)?;
+    params
+        .distinguished_name
+        .push(DnType::CommonName, common_name);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![usage];
+    Ok(params)
 }
 
 fn authority(common_name: &str, constraints: BasicConstraints) -> CertificateParams {

@@ -76,6 +76,7 @@ impl FakeAuthorizationServer {
     pub fn builder(pki: &Pki) -> FakeAuthorizationServerBuilder<'_> {
         FakeAuthorizationServerBuilder {
             pki,
+            terms: Terms::default(),
             clients: Vec::new(),
             clock: Clock::system(),
         }
@@ -228,6 +229,7 @@ impl fmt::Debug for FakeAuthorizationServer {
 #[derive(Debug)]
 pub struct FakeAuthorizationServerBuilder<'a> {
     pki: &'a Pki,
+    terms: Terms,
     clients: Vec<Client>,
     clock: Clock,
 }
@@ -248,6 +250,14 @@ impl FakeAuthorizationServerBuilder<'_> {
         self
     }
 
+    /// Takes client certificates in the TLS handshake that no authority has issued, too. Default: the
+    /// handshake ends.
+    #[must_use]
+    pub fn allow_self_signed(mut self) -> Self {
+        self.terms.self_signed = true;
+        self
+    }
+
     /// Takes a port and serves it on the current runtime.
     ///
     /// # Errors
@@ -258,7 +268,7 @@ impl FakeAuthorizationServerBuilder<'_> {
     ///
     /// Outside a tokio runtime with I/O enabled.
     pub async fn start(self) -> io::Result<FakeAuthorizationServer> {
-        let tls = self.pki.server(Terms::default())?;
+        let tls = self.pki.server(self.terms)?;
         let bound = Bound::new()?;
         let shared = Arc::new(Shared {
             issuer: bound.origin(),

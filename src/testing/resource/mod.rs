@@ -218,6 +218,14 @@ impl FakeResourceBuilder<'_> {
         self
     }
 
+    /// Takes client certificates in the TLS handshake that no authority has issued, too. Default: the
+    /// handshake ends.
+    #[must_use]
+    pub fn allow_self_signed(mut self) -> Self {
+        self.terms.self_signed = true;
+        self
+    }
+
     /// Speaks TLS 1.2 and nothing newer. Default: TLS 1.3 as well.
     #[must_use]
     pub fn tls12_only(mut self) -> Self {

@@ -80,6 +80,7 @@ impl World {
         let now = pki.client(ID).unwrap();
         let files = Files::new(&now);
         let server = FakeAuthorizationServer::builder(&pki)
+            .allow_self_signed()
             .client(registration(&now))
             .clock(clock.clone())
             .start()
