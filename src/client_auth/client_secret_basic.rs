@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::HeaderValue;
@@ -75,11 +77,10 @@ impl ClientAuth for ClientSecretBasic {
         Ok(())
     }
 
-    fn hint(&self) -> Option<&'static str> {
-        Some(
-            "client_id or secret is wrong, or the client is registered for another method; a \
-             server that doesn't form-decode them needs `without_form_encoding()`",
-        )
+    fn hint(&self, _: &AuthContext<'_>) -> Option<Cow<'static, str>> {
+        let hint = "client_id or secret is wrong, or the client is registered for another method; a \
+             server that doesn't form-decode them needs `without_form_encoding()`";
+        Some(hint.into())
     }
 }
 

@@ -1,4 +1,5 @@
 use std::{
+    borrow::Cow,
     error::Error as StdError,
     fmt, fs, io,
     io::Read as _,
@@ -99,12 +100,11 @@ impl ClientAuth for FileAssertion {
         Ok(())
     }
 
-    fn hint(&self) -> Option<&'static str> {
-        Some(
-            "the server doesn't accept the platform's assertion: its issuer and subject must be \
+    fn hint(&self, _: &AuthContext<'_>) -> Option<Cow<'static, str>> {
+        let hint = "the server doesn't accept the platform's assertion: its issuer and subject must be \
              registered for this client_id (a federated credential), and its audience, which the \
-             platform sets, must be what the server expects",
-        )
+             platform sets, must be what the server expects";
+        Some(hint.into())
     }
 }
 

@@ -1,4 +1,4 @@
-use std::{future::Future, pin::Pin, time::SystemTime};
+use std::{borrow::Cow, future::Future, pin::Pin, time::SystemTime};
 
 use crate::{
     error::TokenError,
@@ -72,9 +72,10 @@ pub trait ClientAuth: Send + Sync + 'static {
         false
     }
 
-    /// What to look at when the server doesn't accept the credential. Default: nothing that isn't
-    /// true of every method.
-    fn hint(&self) -> Option<&'static str> {
+    /// What to look at when the server didn't accept the credential of the request that was made
+    /// in this context. Default: nothing that isn't true of every method.
+    fn hint(&self, context: &AuthContext<'_>) -> Option<Cow<'static, str>> {
+        let _ = context;
         None
     }
 }
@@ -124,7 +125,7 @@ pub(crate) trait DynClientAuth: Send + Sync + 'static {
     fn validate(&self) -> Result<(), TokenError>;
     fn identity(&self) -> Option<&RotatingIdentity>;
     fn is_mutual_tls(&self) -> bool;
-    fn hint(&self) -> Option<&'static str>;
+    fn hint(&self, context: &AuthContext<'_>) -> Option<Cow<'static, str>>;
 }
 
 impl<T: ClientAuth> DynClientAuth for T {
@@ -152,7 +153,7 @@ impl<T: ClientAuth> DynClientAuth for T {
         ClientAuth::is_mutual_tls(self)
     }
 
-    fn hint(&self) -> Option<&'static str> {
-        ClientAuth::hint(self)
+    fn hint(&self, context: &AuthContext<'_>) -> Option<Cow<'static, str>> {
+        ClientAuth::hint(self, context)
     }
 }

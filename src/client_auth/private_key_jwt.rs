@@ -1,4 +1,5 @@
 use std::{
+    borrow::Cow,
     fmt,
     sync::Arc,
     time::{Duration, UNIX_EPOCH},
@@ -137,6 +138,16 @@ impl PrivateKeyJwt {
         self.typ = None;
         self
     }
+
+    /// Who signs this time.
+    fn signer(&self, context: &AuthContext<'_>) -> Result<Arc<dyn DynSigner>, TokenError> {
+        let _ = context;
+        Ok(match &self.key {
+            Key::Signer(signer) => Arc::clone(signer),
+            #[cfg(feature = "jwt")]
+            Key::Identity(signer) => signer.signer(context.identity())?,
+        })
+    }
 }
 
 impl ClientAuth for PrivateKeyJwt {
@@ -159,11 +170,7 @@ impl ClientAuth for PrivateKeyJwt {
             exp: now.as_secs().saturating_add(self.lifetime.as_secs()),
             jti: &fresh_jti()?,
         };
-        let signer: Arc<dyn DynSigner> = match &self.key {
-            Key::Signer(signer) => Arc::clone(signer),
-            #[cfg(feature = "jwt")]
-            Key::Identity(signer) => signer.signer(context.identity())?,
-        };
+        let signer = self.signer(context)?;
         let assertion = sign_jws(&*signer, self.typ.as_deref(), &claims).await?;
         request.set("client_id", context.client_id());
         request.set("client_assertion_type", ASSERTION_TYPE);
@@ -197,12 +204,22 @@ impl ClientAuth for PrivateKeyJwt {
         }
     }
 
-    fn hint(&self) -> Option<&'static str> {
-        Some(
-            "the server doesn't accept the assertion: its public key must be registered for this \
-             client_id (with the same `kid`, if one is sent), the audience must be what the \
-             server expects (its issuer, or see `audience`), and both clocks must agree",
-        )
+    fn hint(&self, context: &AuthContext<'_>) -> Option<Cow<'static, str>> {
+        let signer = self.signer(context).ok()?;
+        let key = signer.key();
+        let sent = |value: Option<&str>| value.map_or("none".to_owned(), |it| format!("\"{it}\""));
+        Some(Cow::Owned(format!(
+            "the server doesn't accept the assertion: compare what was sent with what it expects: \
+             aud {} (`PrivateKeyJwt::issuer` or `audience`), typ {} (`typ`, `without_typ`), alg {} \
+             (`LocalSigner::algorithm`), kid {} (`key_id`, `without_key_id`), x5t#S256 {} \
+             (`x5t_s256`); the public key must be registered for this client_id, and both clocks \
+             must agree",
+            sent(self.audience.as_deref()),
+            sent(self.typ.as_deref()),
+            signer.algorithm().name(),
+            sent(key.key_id.as_deref()),
+            sent(key.x5t_s256.as_deref()),
+        )))
     }
 }
 

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use super::{AuthContext, ClientAuth};
 use crate::{error::TokenError, keystore::RotatingIdentity, protocol::TokenRequest};
 
@@ -68,12 +70,11 @@ impl ClientAuth for TlsClientAuth {
         true
     }
 
-    fn hint(&self) -> Option<&'static str> {
-        Some(
-            "the certificate may not have reached the server, or isn't the one registered: check \
+    fn hint(&self, _: &AuthContext<'_>) -> Option<Cow<'static, str>> {
+        let hint = "the certificate may not have reached the server, or isn't the one registered: check \
              that this address asks for client certificates (`mtls_endpoint_aliases` in the \
-             server's metadata), and compare subject and client_id with the client's registration",
-        )
+             server's metadata), and compare subject and client_id with the client's registration";
+        Some(hint.into())
     }
 }
 
@@ -98,12 +99,11 @@ impl ClientAuth for SelfSignedTlsClientAuth {
         true
     }
 
-    fn hint(&self) -> Option<&'static str> {
-        Some(
-            "the certificate may not have reached the server, or isn't registered there: check \
+    fn hint(&self, _: &AuthContext<'_>) -> Option<Cow<'static, str>> {
+        let hint = "the certificate may not have reached the server, or isn't registered there: check \
              that this address asks for client certificates and takes ones that no authority has \
              issued (`mtls_endpoint_aliases` in the server's metadata), and register the \
-             certificate itself (`jwks` with `x5c`) for this client_id",
-        )
+             certificate itself (`jwks` with `x5c`) for this client_id";
+        Some(hint.into())
     }
 }

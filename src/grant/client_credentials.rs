@@ -11,7 +11,7 @@ use crate::{
     clock::Clock,
     error::TokenError,
     grant::{BuildError, Fetched, TokenSource},
-    keystore::{Change, ClientIdentity},
+    keystore::Change,
     protocol::{Endpoint, Received, Scope, TokenRequest},
     secret::SecretString,
     token::{AccessToken, Cause},
@@ -75,7 +75,7 @@ impl ClientCredentials {
         ClientCredentialsBuilder::new(token_endpoint.into())
     }
 
-    async fn request(&self, identity: Option<&ClientIdentity>) -> Result<TokenRequest, TokenError> {
+    async fn request(&self, context: &AuthContext<'_>) -> Result<TokenRequest, TokenError> {
         let mut request = TokenRequest::new("client_credentials");
         let Parameters {
             scope,
@@ -93,28 +93,25 @@ impl ClientCredentials {
         for (name, value) in extra {
             request.set_secret(name.clone(), value.expose());
         }
-        let context = AuthContext {
-            client_id: &self.client_id,
-            token_endpoint: &self.endpoint,
-            now: self.clock.now().wall_after(Duration::ZERO),
-            identity,
-        };
-        self.auth.authenticate(&context, &mut request).await?;
+        self.auth.authenticate(context, &mut request).await?;
         Ok(request)
     }
 
     /// When it is the credential that the server doesn't like, the method knows best what to look
     /// at. Some servers have only a status for it, or `invalid_grant` for a missing certificate.
-    fn explain(&self, error: TokenError) -> TokenError {
+    fn explain(&self, error: TokenError, context: &AuthContext<'_>) -> TokenError {
         let credential = match error.oauth_error() {
             Some(code) => matches!(code, "invalid_client" | "invalid_grant"),
             None => error
                 .status()
                 .is_some_and(|status| matches!(status.as_u16(), 401 | 403)),
         };
-        match self.auth.hint() {
-            Some(hint) if credential && !error.is_temporary() => error.with_hint(hint),
-            _ => error,
+        if !credential || error.is_temporary() {
+            return error;
+        }
+        match self.auth.hint(context) {
+            Some(hint) => error.with_hint(hint),
+            None => error,
         }
     }
 }
@@ -125,7 +122,13 @@ impl TokenSource for ClientCredentials {
             Cause::Rotation => self.keys.latest()?,
             _ => self.keys.current()?,
         };
-        let request = self.request(set.of_auth.as_ref()).await?;
+        let context = AuthContext {
+            client_id: &self.client_id,
+            token_endpoint: &self.endpoint,
+            now: self.clock.now().wall_after(Duration::ZERO),
+            identity: set.of_auth.as_ref(),
+        };
+        let request = self.request(&context).await?;
         let answer = set
             .client
             .send(
@@ -144,7 +147,7 @@ impl TokenSource for ClientCredentials {
         };
         let answer = received
             .read()
-            .map_err(|refusal| self.explain(refusal.into()))?;
+            .map_err(|refusal| self.explain(refusal.into(), &context))?;
 
         let mut fetched = Fetched::new(AccessToken::new(answer.access_token.as_str())?);
         fetched.expires_in = answer.expires_in;

@@ -117,14 +117,23 @@ async fn a_refused_credential_says_what_to_compare() {
     let foreign_key = foreign_key.issuer(issuer);
     refused(&world, By::Assertion, foreign_key, "public key").await;
     let elsewhere = own_key.issuer("https://as.example");
-    refused(&world, By::Assertion, elsewhere, "audience").await;
+    // Everything that the server may stumble on is told as it was sent, with its setting.
+    for told in [
+        "aud \"https://as.example\" (`PrivateKeyJwt::issuer`",
+        "typ \"client-authentication+jwt\" (`typ`",
+        "alg ES256 (`LocalSigner::algorithm`)",
+        "kid \"",
+        "x5t#S256 none (`x5t_s256`)",
+    ] {
+        refused(&world, By::Assertion, elsewhere.clone(), told).await;
+    }
     let stranger = TlsClientAuth::new(stranger);
     refused(&world, By::Certificate, stranger, "certificate").await;
     let nobody = TlsClientAuth::external();
     refused(&world, By::Certificate, nobody, "certificate").await;
 
     assert_eq!(world.resource.counters().connections, 0);
-    assert_eq!(world.server.counters().rejected, 6);
+    assert_eq!(world.server.counters().rejected, 10);
 }
 
 async fn refused(world: &World, by: By, auth: impl ClientAuth, hint: &str) {
