@@ -42,7 +42,7 @@ impl HttpClient {
             .with_tls_config(tls.client_config()?)
             .https_only()
             .enable_http1()
-            .build();
+            .wrap_connector(tcp(false));
         let client = Self::over(connector);
         Ok(match identity {
             Some(identity) => client.presents(identity),
@@ -52,7 +52,7 @@ impl HttpClient {
 
     /// Without TLS: for an [`Endpoint`](crate::protocol::Endpoint) that may do without.
     pub(crate) fn plain_http() -> Self {
-        Self::over(HttpConnector::new())
+        Self::over(tcp(true))
     }
 
     fn over(connector: impl Connect + Clone + Send + Sync + 'static) -> Self {
@@ -62,6 +62,14 @@ impl HttpClient {
             .build(connector);
         Self::service(client)
     }
+}
+
+/// A head and a body are two writes: the second must not wait for the first to be acknowledged.
+fn tcp(plain_only: bool) -> HttpConnector {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(plain_only);
+    tcp.set_nodelay(true);
+    tcp
 }
 
 #[cfg(all(test, feature = "testing"))]
