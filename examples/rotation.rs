@@ -3,7 +3,8 @@
 //!
 //! `cargo run --release --example rotation` prints a table, and fails if a call
 //! failed, if a token went out over a connection of another certificate, or if a connection that
-//! was made after a rotation shows the certificate from before.
+//! was made after a rotation shows the certificate from before, or if memory or connections grow
+//! from rotation to rotation.
 
 #![allow(clippy::print_stdout, reason = "it prints a table")]
 
@@ -22,6 +23,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
+use peak_alloc::PeakAlloc;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -39,6 +41,9 @@ use tower_oauth::{
     tls::{HyperClient, RotatingClient, TrustAnchors},
 };
 
+#[global_allocator]
+static ALLOCATED: PeakAlloc = PeakAlloc;
+
 const ROTATIONS: usize = 50;
 const WORKERS: usize = 3;
 const ID: &str = "orders-service";
@@ -52,7 +57,8 @@ async fn main() -> Result<ExitCode, Failure> {
     let mut world = World::new().await?;
     let load = Load::start(&world);
     load.turn().await?;
-    let mut old = vec![0; world.resources.len()];
+    let mut counts = vec![Counts::default(); world.resources.len()];
+    let mut levels = Vec::new();
     for turn in 1..=ROTATIONS {
         let before = world.now.clone();
         world.rotate(turn, &load).await?;
@@ -61,25 +67,28 @@ async fn main() -> Result<ExitCode, Failure> {
         let marks = world.marks().await?;
         load.turn().await?;
         load.turn().await?;
-        for ((count, resource), mark) in old.iter_mut().zip(&world.resources).zip(marks) {
-            *count += resource.handshakes_since(mark, &before);
+        for ((counts, resource), mark) in counts.iter_mut().zip(&world.resources).zip(marks) {
+            counts.old += resource.handshakes_since(mark, &before);
+            counts.resumed += resource.resumed();
+            // What the servers remember of it is not the client's memory.
+            resource.server.forget();
         }
+        world.server.forget();
+        levels.push(world.level());
     }
     let ended = load.end().await;
 
     println!("server                                calls  handshakes  resumed  old  mismatched");
     let (mut calls, mut mismatched) = (0, 0);
-    for (resource, old) in world.resources.iter().zip(&old) {
+    for (resource, counts) in world.resources.iter().zip(&counts) {
         let counters = resource.server.counters();
-        let handshakes = resource.server.handshakes();
-        let resumed = handshakes.iter().filter(|it| it.is_resumed()).count();
         println!(
             "{:36} {:6}  {:10}  {:7}  {:3}  {:10}",
             resource.name,
             counters.accepted,
             counters.connections,
-            resumed,
-            old,
+            counts.resumed + resource.resumed(),
+            counts.old,
             counters.mismatched
         );
         calls += counters.accepted;
@@ -96,13 +105,28 @@ async fn main() -> Result<ExitCode, Failure> {
     }
     let left = world.close().await;
     println!("connections left after the last call: {left}");
+    // Calls come and go, so the least of ten rotations is compared with the least of others.
+    let least = |of: &[Level]| {
+        let memory = of.iter().map(|it| it.memory).min().unwrap_or(0);
+        let connections = of.iter().map(|it| it.connections).min().unwrap_or(0);
+        (memory, connections)
+    };
+    let (early, late) = (least(&levels[5..15]), least(&levels[ROTATIONS - 10..]));
+    println!(
+        "memory after 5 rotations and at the end: {} KiB, {} KiB; connections: {}, {}",
+        early.0 / 1024,
+        late.0 / 1024,
+        early.1,
+        late.1
+    );
+    let level = late.0 < early.0 + early.0 / 4 && late.1 <= early.1 + 2 * WORKERS as u64;
 
-    let old: usize = old.iter().sum();
+    let old: usize = counts.iter().map(|it| it.old).sum();
     println!(
         "rotations={ROTATIONS} calls={calls} failed={failed} mismatched={mismatched} \
          old_certificate_handshakes={old}"
     );
-    let good = failed == 0 && mismatched == 0 && old == 0 && left == 0;
+    let good = failed == 0 && mismatched == 0 && old == 0 && left == 0 && level;
     Ok(if good {
         ExitCode::SUCCESS
     } else {
@@ -126,6 +150,19 @@ struct World {
 struct Resource {
     name: &'static str,
     server: FakeResource,
+}
+
+/// What is counted of a resource before it forgets.
+#[derive(Clone, Default)]
+struct Counts {
+    old: usize,
+    resumed: usize,
+}
+
+/// What the process holds at one moment.
+struct Level {
+    memory: usize,
+    connections: u64,
 }
 
 /// What an observer is told.
@@ -277,6 +314,14 @@ impl World {
         Ok(marks)
     }
 
+    fn level(&self) -> Level {
+        let counters = self.resources.iter().map(|it| it.server.counters());
+        Level {
+            memory: ALLOCATED.current_usage(),
+            connections: counters.map(|it| it.open_connections).sum(),
+        }
+    }
+
     /// Drops the client; returns how many connections are left of it.
     async fn close(mut self) -> u64 {
         self.apis.clear();
@@ -296,6 +341,11 @@ impl World {
 }
 
 impl Resource {
+    fn resumed(&self) -> usize {
+        let handshakes = self.server.handshakes();
+        handshakes.iter().filter(|it| it.is_resumed()).count()
+    }
+
     fn handshakes_since(&self, mark: u64, shown: &ClientPem) -> usize {
         let handshakes = self.server.handshakes();
         let counted = handshakes.iter().filter(|it| {

@@ -6,7 +6,7 @@ use std::{
     },
 };
 
-use super::lock;
+use super::{lock, log::Log};
 
 /// A TLS handshake as a server saw it.
 #[derive(Clone, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl fmt::Debug for Handshake {
 pub(super) struct Connections {
     arrived: AtomicU64,
     open: AtomicU64,
-    handshakes: Mutex<Vec<Handshake>>,
+    handshakes: Mutex<Log<Handshake>>,
 }
 
 /// A connection, while it lives.
@@ -73,7 +73,7 @@ impl Connections {
 
     /// TLS connections so far.
     pub(super) fn total(&self) -> u64 {
-        lock(&self.handshakes).len() as u64
+        lock(&self.handshakes).total() as u64
     }
 
     /// Connections right now.
@@ -82,7 +82,11 @@ impl Connections {
     }
 
     pub(super) fn handshakes(&self) -> Vec<Handshake> {
-        lock(&self.handshakes).clone()
+        lock(&self.handshakes).kept()
+    }
+
+    pub(super) fn forget_handshakes(&self) {
+        lock(&self.handshakes).forget();
     }
 }
 
@@ -95,7 +99,7 @@ impl Arrival {
             certificate_thumbprint: thumbprint,
             resumed,
         });
-        handshakes.len() as u64
+        handshakes.total() as u64
     }
 }
 

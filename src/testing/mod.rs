@@ -43,6 +43,7 @@ mod authorization_server;
 mod echo;
 mod gate;
 mod handshake;
+mod log;
 mod net;
 mod pki;
 mod resource;

@@ -11,7 +11,7 @@ use rcgen::{
 };
 use rustls::{
     RootCertStore, ServerConfig,
-    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+    server::{ServerSessionMemoryCache, WebPkiClientVerifier, danger::ClientCertVerifier},
     version::{TLS12, TLS13},
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
@@ -173,6 +173,8 @@ impl Pki {
             .with_client_cert_verifier(verifier)
             .with_single_cert(vec![leaf, self.intermediate.clone()], key)
             .map_err(io::Error::other)?;
+        // Few clients come here, and each session holds its client's certificates.
+        config.session_storage = ServerSessionMemoryCache::new(32);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         if terms.http1_only {
             config.alpn_protocols.remove(0);

@@ -200,6 +200,13 @@ impl FakeAuthorizationServer {
         lock(&self.shared.state).requests.clone()
     }
 
+    /// Forgets the token requests and handshakes so far, whose record grows with every one. Tokens
+    /// and what was counted stay.
+    pub fn forget(&self) {
+        lock(&self.shared.state).requests = Vec::new();
+        self.serving.connections().forget_handshakes();
+    }
+
     /// Ends the server, as dropping it does, and waits for the port to be free.
     ///
     /// # Cancel safety

@@ -22,6 +22,7 @@ use super::{
     gate::Gate,
     handshake::Handshake,
     lock,
+    log::Log,
     net::{Bound, Handler, Peer, Serving},
     pki::{Pki, Terms},
     tokens::{Issued, TokenSet},
@@ -56,7 +57,7 @@ struct State {
     refuse_all: bool,
     refuse_early: bool,
     hostile: bool,
-    calls: Vec<ReceivedCall>,
+    calls: Log<ReceivedCall>,
     counters: ResourceCounters,
 }
 
@@ -170,7 +171,14 @@ impl FakeResource {
 
     /// The calls so far, in the order of their arrival.
     pub fn calls(&self) -> Vec<ReceivedCall> {
-        lock(&self.shared.state).calls.clone()
+        lock(&self.shared.state).calls.kept()
+    }
+
+    /// Forgets the calls and handshakes so far, whose record grows with every one. What was counted
+    /// stays.
+    pub fn forget(&self) {
+        lock(&self.shared.state).calls.forget();
+        self.serving.connections().forget_handshakes();
     }
 
     /// Ends the resource, as dropping it does, and waits for the port to be free.
@@ -265,7 +273,7 @@ impl FakeResourceBuilder<'_> {
                 refuse_all: false,
                 refuse_early: false,
                 hostile: false,
-                calls: Vec::new(),
+                calls: Log::default(),
                 counters: ResourceCounters::default(),
             }),
         });
@@ -287,7 +295,9 @@ impl Handler for Shared {
         let early = lock(&self.state).refuse_early;
         let refused = early && self.refuses(&head.headers, peer) || {
             let body = ReceivedBody::read(body).await;
-            lock(&self.state).calls[number].body = Some(body);
+            if let Some(call) = lock(&self.state).calls.get_mut(number) {
+                call.body = Some(body);
+            }
             self.refuses(&head.headers, peer)
         };
 
@@ -331,12 +341,13 @@ impl State {
     /// Counts and records a call; returns its number.
     fn arrived(&mut self, call: ReceivedCall) -> usize {
         self.counters.calls += 1;
-        self.calls.push(call);
-        self.calls.len() - 1
+        self.calls.push(call)
     }
 
     fn decide(&mut self, number: usize, refused: bool) -> Answer {
-        self.calls[number].accepted = Some(!refused);
+        if let Some(call) = self.calls.get_mut(number) {
+            call.accepted = Some(!refused);
+        }
         if refused {
             self.counters.refused += 1;
             self.refusal.answer()
