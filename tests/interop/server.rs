@@ -27,6 +27,29 @@ pub(crate) struct Facts {
     ed25519: Pair,
 }
 
+/// What has come to the resource so far.
+#[derive(Deserialize)]
+pub(crate) struct Connections {
+    /// Of calls with a token bound to a certificate, those over a connection that shows it.
+    pub(crate) matched: u64,
+    /// And those over any other.
+    pub(crate) mismatched: u64,
+    pub(crate) handshakes: Vec<Handshake>,
+    /// How many are open, that of the asker included.
+    pub(crate) open: u64,
+    /// When the connection of the asker arrived.
+    pub(crate) arrival: u64,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Handshake {
+    /// The number of the connection, in the order in which they arrived.
+    pub(crate) arrival: u64,
+    /// The thumbprint of the client's certificate; of a resumed session, of the one it began with.
+    pub(crate) certificate: Option<String>,
+    pub(crate) resumed: bool,
+}
+
 #[derive(Deserialize)]
 struct Pair {
     cert: String,
@@ -35,10 +58,16 @@ struct Pair {
 
 impl Server {
     pub(crate) fn start() -> Self {
+        Self::start_trusting("")
+    }
+
+    /// It also takes clients' certificates of this authority.
+    pub(crate) fn start_trusting(ca_pem: &str) -> Self {
         let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop");
         let mut process = Command::new("node")
             .arg("oidc-provider/server.mjs")
             .current_dir(directory)
+            .env("INTEROP_CLIENT_CA", ca_pem)
             // The server ends with its standard input, even when this process is killed.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
