@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use tower_oauth::{keystore::ClientIdentity, tls::TrustAnchors};
+use tower_oauth::{keystore::ClientIdentity, testing::ClientPem, tls::TrustAnchors};
 
 /// A running oidc-provider with its resource; it ends when this is dropped.
 pub(crate) struct Server {
@@ -34,7 +34,7 @@ pub(crate) struct Connections {
     pub(crate) matched: u64,
     /// And those over any other.
     pub(crate) mismatched: u64,
-    pub(crate) handshakes: Vec<Handshake>,
+    handshakes: Vec<Handshake>,
     /// How many are open, that of the asker included.
     pub(crate) open: u64,
     /// When the connection of the asker arrived.
@@ -46,7 +46,7 @@ pub(crate) struct Handshake {
     /// The number of the connection, in the order in which they arrived.
     pub(crate) arrival: u64,
     /// The thumbprint of the client's certificate; of a resumed session, of the one it began with.
-    pub(crate) certificate: Option<String>,
+    certificate: Option<String>,
     pub(crate) resumed: bool,
 }
 
@@ -102,6 +102,15 @@ impl Server {
 
     pub(crate) fn ed25519(&self) -> ClientIdentity {
         self.facts.ed25519.load()
+    }
+}
+
+impl Connections {
+    /// The handshakes of connections that show this certificate.
+    pub(crate) fn showing(&self, certificate: &ClientPem) -> impl Iterator<Item = &Handshake> {
+        let thumbprint = certificate.thumbprint();
+        let handshakes = self.handshakes.iter();
+        handshakes.filter(move |it| it.certificate.as_deref() == Some(thumbprint))
     }
 }
 

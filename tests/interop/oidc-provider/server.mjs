@@ -182,7 +182,7 @@ async function answer(request, response) {
       break;
     case 'GET /connections':
       response.end(JSON.stringify({
-        ...bound, handshakes, open: open.size, arrival: open.get(request.socket.remotePort),
+        ...bound, handshakes, open, arrival: arrivals.get(request.socket.remotePort),
       }));
       break;
     default:
@@ -198,18 +198,20 @@ const resource = createServer(tls, (request, response) => {
 });
 
 // Connections are numbered as they arrive; each is known by its client's port.
-const open = new Map();
+const arrivals = new Map();
 const handshakes = [];
-let arrivals = 0;
+let arrived = 0;
+let open = 0;
 resource.on('connection', (socket) => {
-  const port = socket.remotePort;
-  open.set(port, arrivals += 1);
-  socket.on('close', () => open.delete(port));
+  arrived += 1;
+  open += 1;
+  arrivals.set(socket.remotePort, arrived);
+  socket.on('close', () => { open -= 1; });
 });
 resource.on('secureConnection', (socket) => {
   // A resumed session has the certificate that it began with.
   handshakes.push({
-    arrival: open.get(socket.remotePort),
+    arrival: arrivals.get(socket.remotePort),
     certificate: thumbprint(socket),
     resumed: socket.isSessionReused(),
   });
