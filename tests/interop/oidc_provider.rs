@@ -3,6 +3,8 @@
 //! `tests/interop/run.sh` installs the server and runs this. Where the server can't start, the
 //! tests fail.
 
+mod load;
+mod rotation;
 mod server;
 
 use bytes::Bytes;
@@ -10,8 +12,9 @@ use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
-use server::Server;
+use server::{Connections, Server};
 use tokio::task::JoinSet;
 use tower::{Layer, ServiceExt};
 use tower_oauth::{
@@ -75,11 +78,20 @@ impl Server {
 
     /// How often this client has asked for a token, by the server's count.
     async fn token_requests(&self, client_id: &str) -> u64 {
-        let request = self.request(Method::GET, "/token-requests");
+        let counts: Value = self.read("/token-requests").await;
+        counts[client_id].as_u64().unwrap_or(0)
+    }
+
+    /// Asks over a connection of its own.
+    async fn connections(&self) -> Connections {
+        self.read("/connections").await
+    }
+
+    async fn read<T: DeserializeOwned>(&self, path: &str) -> T {
+        let request = self.request(Method::GET, path);
         let response = self.http(None).request(request).await.unwrap();
         let body = response.into_body().collect().await.unwrap().to_bytes();
-        let counts: Value = serde_json::from_slice(&body).unwrap();
-        counts[client_id].as_u64().unwrap_or(0)
+        serde_json::from_slice(&body).unwrap()
     }
 
     /// Gets a token and uses it; lets the server revoke it under twenty calls, which all succeed
@@ -155,6 +167,9 @@ async fn a_bound_token_is_of_no_use_without_its_certificate() {
     let response = server.orders(&server.api(source, None)).await;
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     assert!(response.extensions().get::<Rejected>().is_some());
+    let connections = server.connections().await;
+    assert_eq!(connections.matched, 0);
+    assert!(connections.mismatched > 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use tower_oauth::{keystore::ClientIdentity, tls::TrustAnchors};
+use tower_oauth::{keystore::ClientIdentity, testing::ClientPem, tls::TrustAnchors};
 
 /// A running oidc-provider with its resource; it ends when this is dropped.
 pub(crate) struct Server {
@@ -27,6 +27,29 @@ pub(crate) struct Facts {
     ed25519: Pair,
 }
 
+/// What has come to the resource so far.
+#[derive(Deserialize)]
+pub(crate) struct Connections {
+    /// Of calls with a token bound to a certificate, those over a connection that shows it.
+    pub(crate) matched: u64,
+    /// And those over any other.
+    pub(crate) mismatched: u64,
+    handshakes: Vec<Handshake>,
+    /// How many are open, that of the asker included.
+    pub(crate) open: u64,
+    /// When the connection of the asker arrived.
+    pub(crate) arrival: u64,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Handshake {
+    /// The number of the connection, in the order in which they arrived.
+    pub(crate) arrival: u64,
+    /// The thumbprint of the client's certificate; of a resumed session, of the one it began with.
+    certificate: Option<String>,
+    pub(crate) resumed: bool,
+}
+
 #[derive(Deserialize)]
 struct Pair {
     cert: String,
@@ -35,10 +58,16 @@ struct Pair {
 
 impl Server {
     pub(crate) fn start() -> Self {
+        Self::start_trusting("")
+    }
+
+    /// It also takes clients' certificates of this authority.
+    pub(crate) fn start_trusting(ca_pem: &str) -> Self {
         let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop");
         let mut process = Command::new("node")
             .arg("oidc-provider/server.mjs")
             .current_dir(directory)
+            .env("INTEROP_CLIENT_CA", ca_pem)
             // The server ends with its standard input, even when this process is killed.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -73,6 +102,15 @@ impl Server {
 
     pub(crate) fn ed25519(&self) -> ClientIdentity {
         self.facts.ed25519.load()
+    }
+}
+
+impl Connections {
+    /// The handshakes of connections that show this certificate.
+    pub(crate) fn showing(&self, certificate: &ClientPem) -> impl Iterator<Item = &Handshake> {
+        let thumbprint = certificate.thumbprint();
+        let handshakes = self.handshakes.iter();
+        handshakes.filter(move |it| it.certificate.as_deref() == Some(thumbprint))
     }
 }
 

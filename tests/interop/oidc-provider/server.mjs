@@ -51,6 +51,13 @@ const clients = [
   },
   {
     ...grants,
+    client_id: 'rotating',
+    token_endpoint_auth_method: 'tls_client_auth',
+    tls_client_auth_subject_dn: 'CN=rotating',
+    tls_client_certificate_bound_access_tokens: true,
+  },
+  {
+    ...grants,
     client_id: 'basic client',
     client_secret: SECRET,
     token_endpoint_auth_method: 'client_secret_basic',
@@ -62,9 +69,16 @@ function certificate(socket) {
   return raw && new X509Certificate(raw);
 }
 
+/** The `x5t#S256` of the certificate that this connection shows. */
+function thumbprint(socket) {
+  const hex = certificate(socket)?.fingerprint256.replaceAll(':', '');
+  return hex && Buffer.from(hex, 'hex').toString('base64url');
+}
+
 const tls = {
   ...pki.server,
-  ca: pki.ca,
+  // Clients may be of another authority than the servers.
+  ca: [pki.ca, process.env.INTEROP_CLIENT_CA].filter(Boolean),
   // Whoever has a certificate shows it; who needs one is decided below.
   requestCert: true,
   rejectUnauthorized: false,
@@ -128,22 +142,29 @@ authority.on('request', provider.callback());
 
 // ===== the resource =====
 
+const bound = { matched: 0, mismatched: 0 };
+
 async function isValid(request) {
   const [, value] = /^Bearer (\S+)$/u.exec(request.headers.authorization ?? '') ?? [];
   const token = value && await provider.ClientCredentials.find(value);
   if (!token?.isValid || token.scope !== 'orders.read') {
     return false;
   }
-  const bound = token['x5t#S256'];
-  if (!bound) {
+  const expected = token['x5t#S256'];
+  if (!expected) {
     return true;
   }
-  const shown = certificate(request.socket)?.fingerprint256.replaceAll(':', '');
-  return shown === Buffer.from(bound, 'base64url').toString('hex').toUpperCase();
+  const matches = thumbprint(request.socket) === expected;
+  bound[matches ? 'matched' : 'mismatched'] += 1;
+  return matches;
 }
 
 async function answer(request, response) {
   switch (`${request.method} ${request.url}`) {
+    case 'GET /orders/alone':
+      // The next call needs a connection of its own.
+      response.setHeader('Connection', 'close');
+      // falls through
     case 'GET /orders':
       if (await isValid(request)) {
         response.end('the orders');
@@ -159,6 +180,11 @@ async function answer(request, response) {
     case 'GET /token-requests':
       response.end(JSON.stringify(requests));
       break;
+    case 'GET /connections':
+      response.end(JSON.stringify({
+        ...bound, handshakes, open, arrival: arrivals.get(request.socket.remotePort),
+      }));
+      break;
     default:
       response.writeHead(404).end();
   }
@@ -168,6 +194,26 @@ const resource = createServer(tls, (request, response) => {
   answer(request, response).catch((error) => {
     console.error(error);
     response.writeHead(500).end();
+  });
+});
+
+// Connections are numbered as they arrive; each is known by its client's port.
+const arrivals = new Map();
+const handshakes = [];
+let arrived = 0;
+let open = 0;
+resource.on('connection', (socket) => {
+  arrived += 1;
+  open += 1;
+  arrivals.set(socket.remotePort, arrived);
+  socket.on('close', () => { open -= 1; });
+});
+resource.on('secureConnection', (socket) => {
+  // A resumed session has the certificate that it began with.
+  handshakes.push({
+    arrival: arrivals.get(socket.remotePort),
+    certificate: thumbprint(socket),
+    resumed: socket.isSessionReused(),
   });
 });
 resource.listen(0, '127.0.0.1');
