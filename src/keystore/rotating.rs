@@ -1,11 +1,11 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 #[cfg(any(feature = "hyper", feature = "jwt"))]
 use super::KeyStore;
@@ -50,8 +50,9 @@ struct Shared {
     record: watch::Sender<Record>,
     /// Somebody asks for a look by hand.
     asked: Notify,
-    /// Whoever holds it is the one who looks.
     look: Mutex<Look>,
+    /// Whose turn it is to look.
+    turn: Semaphore,
 }
 
 /// What is known right now.
@@ -187,29 +188,38 @@ impl RotatingIdentity {
 
     async fn look(&self, files: &Arc<Files>) {
         let clock = &self.0.clock;
-        let mut look = self.0.look.lock().await;
+        let _turn = self.0.turn.acquire().await;
+        let at = self.0.look().at();
         let by_hand = tokio::select! {
-            () = clock.sleep_until(look.at()) => false,
+            () = clock.sleep_until(at) => false,
             () = self.0.asked.notified() => true,
         };
         let files = Arc::clone(files);
-        let mut next = look.clone();
+        let mut next = self.0.look().clone();
         let aside = move || {
             let sight = files.sight();
             let read = next.saw(sight, by_hand).then(|| files.load());
             (next, read)
         };
-        let Ok((seen, read)) = tokio::task::spawn_blocking(aside).await else {
+        let learned = tokio::task::spawn_blocking(aside).await;
+        let mut look = self.0.look();
+        let next = match learned {
+            Ok((seen, read)) => {
+                *look = seen;
+                self.0.learned(&mut look, read)
+            }
             // The runtime shuts down, or the loader panicked: nothing was learned.
-            return look.rest(clock.now().mono, Next::Poll, self.0.poll);
+            Err(_) => Next::Poll,
         };
-        *look = seen;
-        let next = self.0.learned(&mut look, read);
         look.rest(clock.now().mono, next, self.0.poll);
     }
 }
 
 impl Shared {
+    fn look(&self) -> MutexGuard<'_, Look> {
+        self.look.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn learned(
         &self,
         look: &mut Look,
@@ -392,6 +402,7 @@ impl RotatingIdentityBuilder {
             }),
             asked: Notify::new(),
             look: Mutex::new(look),
+            turn: Semaphore::new(1),
         }))
     }
 }
