@@ -72,6 +72,7 @@ async fn fifty_rotations_under_load_fail_no_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_certificate_that_the_server_refuses_leaves_the_old_pair_in_use() {
     let other_subject: fn(&Pki) -> _ = |pki| pki.client("somebody else");
+    // Another `Pki` would be a namesake of this one, which makes Node cut some connections.
     let of_no_authority: fn(&Pki) -> _ = |pki| pki.self_signed_client(ID);
     for refused in [other_subject, of_no_authority] {
         let mut client = Client::start();
