@@ -11,6 +11,7 @@ mod rotating;
 mod trust;
 mod verify;
 
+pub(crate) use self::verify::Refused;
 pub use self::{
     client::{HyperClient, hyper_client},
     config::TlsConfig,

@@ -190,7 +190,7 @@ impl ServerCertVerifier for Verifier {
 // ===== Refused =====
 
 /// Why a server isn't trusted, in words that say what to do.
-struct Refused {
+pub(crate) struct Refused {
     /// Whose certificate is the cause.
     subject: String,
     why: Why,

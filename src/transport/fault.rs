@@ -31,23 +31,23 @@ pub(super) fn told_apart(error: BoxError, endpoint: &Endpoint) -> TokenError {
 
 #[cfg(feature = "hyper")]
 mod tls {
-    use std::{error::Error as StdError, io};
+    use std::{borrow::Cow, error::Error as StdError, io};
 
-    use rustls::{AlertDescription as Alert, Error as TlsError};
+    use rustls::{AlertDescription as Alert, CertificateError, Error as TlsError};
 
-    use crate::error::{ErrorKind, TokenError};
+    use crate::{
+        error::{ErrorKind, TokenError},
+        tls::Refused,
+    };
 
     /// What went wrong in TLS, if that is where it went wrong.
     pub(super) fn fault(error: &(dyn StdError + 'static), origin: &str) -> Option<TokenError> {
         Some(match find(error)? {
-            TlsError::InvalidCertificate(_) => TokenError::new(
+            TlsError::InvalidCertificate(why) => TokenError::new(
                 ErrorKind::Transport,
                 format!("the certificate of {origin} isn't trusted"),
             )
-            .with_hint(
-                "trust the authority that issued it, and check that the address has the name in \
-                 the certificate and that both clocks agree",
-            )
+            .with_hint(cure(why))
             .temporary(false),
             TlsError::AlertReceived(alert) if is_about_us(*alert) => TokenError::new(
                 ErrorKind::Key,
@@ -70,6 +70,17 @@ mod tls {
                 format!("no TLS connection to {origin}"),
             ),
         })
+    }
+
+    fn cure(why: &CertificateError) -> Cow<'static, str> {
+        if let CertificateError::Other(other) = why
+            && let Some(refused) = other.0.downcast_ref::<Refused>()
+        {
+            return refused.to_string().into();
+        }
+        "trust the authority that issued it, and check that the address has the name in the \
+         certificate and that both clocks agree"
+            .into()
     }
 
     /// In TLS 1.3 such an alert comes with the first read after the handshake.
@@ -106,8 +117,6 @@ mod tls {
 
     #[cfg(test)]
     mod tests {
-        use rustls::CertificateError;
-
         use super::*;
 
         fn as_hyper_wraps_it(error: TlsError) -> io::Error {

@@ -150,3 +150,33 @@ fn a_client_is_made_without_a_runtime() {
     HttpClient::hyper(trust(), Some(identity())).unwrap();
     HttpClient::plain_http();
 }
+
+async fn answer_with_a_self_signed_certificate(stream: TcpStream) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )
+        .unwrap();
+    let accepted = TlsAcceptor::from(Arc::new(config)).accept(stream);
+    if let Err((_, mut stream)) = accepted.into_fallible().await {
+        while stream.read(&mut [0; 1024]).await.is_ok_and(|n| n > 0) {}
+    }
+}
+
+#[tokio::test]
+async fn why_a_server_is_not_trusted_is_told_with_its_cure() {
+    let client = HttpClient::hyper(trust(), None).unwrap();
+    let error = exchange(&client, "https", answer_with_a_self_signed_certificate)
+        .await
+        .unwrap_err();
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("add this very certificate"), "{error:?}");
+}
