@@ -182,7 +182,7 @@ impl Shared {
                     sent,
                     fetched.expires_in,
                     fetched.refresh_in,
-                    f64::from(draw()) / 255.0,
+                    f64::from(u16::from_ne_bytes(draw())) / f64::from(u16::MAX),
                 ),
             },
             Err(error) => Landed::Failed {
@@ -192,7 +192,7 @@ impl Shared {
                     Fault::Permanent
                 },
                 retry_after: error.retry_after(),
-                draw: draw(),
+                draw: draw::<1>()[0],
             },
         };
         let before = state.control.generation();
@@ -416,10 +416,10 @@ pub(super) fn thumbprint(identity: &ClientIdentity) -> Option<String> {
     }
 }
 
-/// A number for jitter. It needs to differ between replicas, not to be unguessable.
-fn draw() -> u8 {
-    let mut byte = [0];
+/// Octets for jitter. They need to differ between replicas, not to be unguessable.
+fn draw<const N: usize>() -> [u8; N] {
+    let mut octets = [0; N];
     // Without entropy the jitter is missing, nothing else.
-    let _ = getrandom::fill(&mut byte);
-    byte[0]
+    let _ = getrandom::fill(&mut octets);
+    octets
 }
