@@ -38,6 +38,9 @@
 //! | `legacy-ciphers` | no | keystores of old, encrypted with Triple DES or RC2: the crates `des` and `rc2` |
 //! | `platform-roots` | no | the operating system's certificate authorities vouch for the authorization server |
 //! | `tower-http` | no | a 401 that `FollowRedirect` brings from another origin is no rejection |
+//! | `profile` | no | one declarative file in TOML or JSON in place of code |
+//! | `axum08`, `tonic014`, `reqwest013` | no | `adapter`: bodies, a middleware and a status for the clients of these versions |
+//! | `metrics` | no | events as metrics, on the facade of the crate `metrics` |
 //! | `testing` | no | embedded servers for tests |
 //!
 //! Turning one on changes nothing that worked before. Without `hyper`, give
@@ -50,15 +53,28 @@ mod clock;
 mod error;
 mod secret;
 
+#[cfg(any(feature = "axum08", feature = "reqwest013", feature = "tonic014"))]
+#[cfg_attr(
+    docsrs,
+    doc(cfg(any(feature = "axum08", feature = "reqwest013", feature = "tonic014")))
+)]
+pub mod adapter;
 pub mod body;
 pub mod challenge;
 pub mod client_auth;
+pub mod discovery;
 pub mod events;
 pub mod grant;
 pub mod jose;
 pub mod keystore;
+#[cfg(any(doc, doctest))]
+pub mod manual;
+#[cfg(feature = "profile")]
+#[cfg_attr(docsrs, doc(cfg(feature = "profile")))]
+pub mod profile;
 pub mod protocol;
 pub mod refresh;
+pub mod server;
 pub mod service;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]

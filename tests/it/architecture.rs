@@ -22,7 +22,7 @@ const FLOORS: [&[&str]; 11] = [
     &["cache"],
     &["service", "server"],
     &["profile", "adapter"],
-    &["testing"],
+    &["testing", "manual"],
 ];
 
 /// The place of a room in the order of all rooms.

@@ -1,0 +1,1 @@
+//! For reqwest 0.13 and reqwest-middleware 0.5.

@@ -1,0 +1,1 @@
+//! From an issuer to its metadata (RFC 8414).

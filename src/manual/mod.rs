@@ -1,0 +1,1 @@
+//! The manual: pages that tell how, where the other pages tell what.
