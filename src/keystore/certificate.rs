@@ -196,7 +196,13 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - DAYS_FROM_MARCH_0000_TO_1970
 }
 
-/// A distinguished name for people. It comes from a file or a peer: fit to be repeated.
+/// A distinguished name in DER, for people.
+#[cfg(feature = "hyper")]
+pub(crate) fn distinguished_name(der: &[u8]) -> String {
+    name(der::expect(SEQUENCE, der).map_or(&[], |(content, _)| content))
+}
+
+/// The content of a distinguished name, for people. It comes from a file or a peer: fit to be repeated.
 fn name(distinguished: &[u8]) -> String {
     let mut out = String::new();
     for (_, relative) in der::elements(distinguished).flatten() {
