@@ -1,1 +1,6 @@
 //! The manual: pages that tell how, where the other pages tell what.
+
+#[doc = include_str!("first_token.md")]
+pub mod first_token {}
+#[doc = include_str!("settings.md")]
+pub mod settings {}
