@@ -195,7 +195,7 @@ impl Parameters {
     /// No parameter may stand in a request twice (RFC 6749 section 3.2).
     fn check(&self) -> Result<(), BuildError> {
         for (at, (name, _)) in self.extra.iter().enumerate() {
-            if RESERVED.contains(&name.as_str()) {
+            if is_reserved_parameter(name) {
                 return Err(BuildError::ReservedParameter { name: name.clone() });
             }
             let earlier = &self.extra[..at];
@@ -205,6 +205,11 @@ impl Parameters {
         }
         Ok(())
     }
+}
+
+/// Whether the grant or the client authentication sets this parameter.
+pub(crate) fn is_reserved_parameter(name: &str) -> bool {
+    RESERVED.contains(&name)
 }
 
 /// Parameters that the grant or the client authentication sets.
