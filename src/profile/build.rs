@@ -219,9 +219,10 @@ impl Profile {
                 builder = builder.expiry_notices(notices.iter().copied());
             }
             let loaded = builder.keystore(keystore.store.clone());
-            let loaded =
-                loaded.map_err(|error| self.0.origin.error(Stage::Keystore, "keystore", error))?;
-            *identity = Some(loaded);
+            let origin = &self.0.origin;
+            *identity = Some(
+                loaded.map_err(|error| origin.store_error(Stage::Keystore, "keystore", error))?,
+            );
         }
         Ok(identity.clone())
     }
@@ -282,7 +283,7 @@ impl Profile {
     fn anchors(&self, key: &str, trust: Option<&Trust>) -> Result<TrustAnchors, ProfileError> {
         match trust {
             Some(Trust::Store { store, .. }) => TrustAnchors::load_blocking(store)
-                .map_err(|error| self.0.origin.error(Stage::Trust, key, error)),
+                .map_err(|error| self.0.origin.store_error(Stage::Trust, key, error)),
             #[cfg(feature = "platform-roots")]
             Some(Trust::Platform) | None => Ok(TrustAnchors::platform()),
             #[cfg(not(feature = "platform-roots"))]

@@ -8,7 +8,10 @@ use std::{
 };
 
 use super::tree::{Place, Places, Step, dotted};
-use crate::error::{BoxError, ErrorKind, TokenError};
+use crate::{
+    error::{BoxError, ErrorKind, TokenError},
+    keystore::KeystoreError,
+};
 
 /// Who has more than this many faults to mend looks again in between.
 const MANY: usize = 20;
@@ -187,6 +190,30 @@ impl Origin {
         let mut fault = self.fault(self.full(key), source.to_string());
         fault.source = Some(source);
         ProfileError::new(stage, vec![fault])
+    }
+
+    /// An error about a store: it names the key in this table that is to blame.
+    pub(super) fn store_error(
+        &self,
+        stage: Stage,
+        table: &str,
+        error: KeystoreError,
+    ) -> ProfileError {
+        let blamed: &[&str] = match &error {
+            KeystoreError::WrongPassword { .. }
+            | KeystoreError::MissingPassword { .. }
+            | KeystoreError::EncryptedKey { .. }
+            | KeystoreError::NoPassword { .. } => &["password_file", "password_env"],
+            KeystoreError::WrongKeyPassword { .. } => &["key_password_file", "key_password_env"],
+            KeystoreError::UnknownAlias { .. } | KeystoreError::SeveralKeys { .. } => &["alias"],
+            KeystoreError::Mismatch { .. } => &["key_file", "path"],
+            _ => &["path", "certificate_file"],
+        };
+        let keys = blamed.iter().map(|key| format!("{table}.{key}"));
+        let key = keys
+            .into_iter()
+            .find(|key| self.places.has(&self.full(key)));
+        self.error(stage, key.as_deref().unwrap_or(table), error)
     }
 
     /// An error about the file as a whole.

@@ -169,6 +169,11 @@ impl Node {
 pub(super) struct Places(BTreeMap<String, Place>);
 
 impl Places {
+    /// Whether this very key is there.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.0.contains_key(path)
+    }
+
     /// The place of a key, or of the nearest table around it that is there.
     pub(super) fn of(&self, path: &str) -> Option<Place> {
         let mut path = path;
