@@ -38,7 +38,8 @@ impl Arguments {
                 "--profile" => profile = Some(value()?),
                 "--call" => {
                     let url = value()?;
-                    let parsed: Option<Uri> = url.parse().ok().filter(|it: &Uri| it.host().is_some());
+                    let parsed: Option<Uri> =
+                        url.parse().ok().filter(|it: &Uri| it.host().is_some());
                     call = Some(parsed.ok_or_else(|| format!("{url:?} is no address"))?);
                 }
                 "--json" => json = true,

@@ -93,7 +93,10 @@ impl Report<'_> {
         match self.style {
             Style::Terminal => {
                 writeln!(self.out, "\x1b[31mfault\x1b[0m {step:<9} {problem}")?;
-                writeln!(self.out, "      \x1b[1msetting\x1b[0m   {setting} = {value}")?;
+                writeln!(
+                    self.out,
+                    "      \x1b[1msetting\x1b[0m   {setting} = {value}"
+                )?;
                 writeln!(self.out, "      \x1b[1mcure\x1b[0m      {cure}")
             }
             Style::Plain => {

@@ -1,22 +1,22 @@
 //! The token request as it is sent, without what is secret in it.
 
 use std::{
-    collections::BTreeMap,
+    fmt,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use http::{Request, header};
-use http_body_util::Full;
-use serde_json::Value;
-use tower::Service;
+use http::{Request, Response, header};
+use serde_json::{Map, Value};
+use tower_oauth::{
+    BoxError,
+    transport::{HttpClient, TokenTransport},
+};
 
-/// A client of the authorization server that remembers the last request in words.
-#[derive(Clone)]
-pub(crate) struct Tap<S> {
-    pub(crate) inner: S,
+/// A client of the authorization server that remembers the outline of the last request.
+pub(crate) struct Tap {
+    pub(crate) inner: HttpClient,
     pub(crate) sent: Sent,
 }
 
@@ -26,93 +26,109 @@ pub(crate) struct Sent(Arc<Mutex<Option<Outline>>>);
 /// What of a token request may be shown.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outline {
-    address: String,
+    line: String,
     authorization: Option<String>,
     parameters: Vec<(String, String)>,
     /// Header and claims of the assertion.
-    pub(crate) assertion: BTreeMap<String, String>,
+    assertion: Map<String, Value>,
 }
 
-/// Whose values say nothing that must not be known.
-const SHOWN: [&str; 7] = [
+/// Parameters whose values are no secret.
+const SHOWN: [&str; 6] = [
     "grant_type",
     "client_id",
     "scope",
     "resource",
     "audience",
     "client_assertion_type",
-    "requested_token_type",
 ];
+
+/// What of an assertion a server compares. A `jti` is good once, and `exp` follows from `iat`.
+const COMPARED: [&str; 8] = ["alg", "typ", "kid", "x5t#S256", "iss", "sub", "aud", "iat"];
 
 impl Sent {
     pub(crate) fn last(&self) -> Option<Outline> {
-        let sent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sent.clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
-impl<S: Service<Request<Full<Bytes>>>> Service<Request<Full<Bytes>>> for Tap<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<Full<Bytes>>) -> Self::Future {
+impl TokenTransport for Tap {
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+        max_answer: usize,
+    ) -> Result<Response<Bytes>, BoxError> {
         let outline = Outline::of(&request);
         *self.sent.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(outline);
-        self.inner.call(request)
+        TokenTransport::send(&self.inner, request, max_answer).await
     }
 }
 
 impl Outline {
-    fn of(request: &Request<Full<Bytes>>) -> Self {
+    fn of(request: &Request<Bytes>) -> Self {
+        // A query may hold anything.
+        let address = request.uri().to_string();
+        let address = address.split('?').next().unwrap_or_default();
         let mut outline = Self {
-            address: format!("{} {}", request.method(), without_query(request.uri())),
+            line: format!("{} {address}", request.method()),
             ..Self::default()
         };
-        let scheme = request.headers().get(header::AUTHORIZATION);
-        let scheme = scheme.and_then(|value| value.to_str().ok()?.split(' ').next());
-        outline.authorization = scheme.map(str::to_owned);
-        for (name, value) in form_urlencoded::parse(&content(request)) {
+        let authorization = request.headers().get(header::AUTHORIZATION);
+        outline.authorization = authorization
+            .and_then(|value| value.to_str().ok()?.split(' ').next())
+            .map(str::to_owned);
+        for (name, value) in form_urlencoded::parse(request.body()) {
             if name == "client_assertion" {
-                outline.assertion = claims(&value);
+                outline.assertion = compared(&value);
             }
             let shown = SHOWN.contains(&&*name);
-            let value = if shown { value.into_owned() } else { "***".into() };
+            let value = if shown {
+                value.into_owned()
+            } else {
+                "***".to_owned()
+            };
             outline.parameters.push((name.into_owned(), value));
         }
         outline
     }
-}
 
-impl std::fmt::Display for Outline {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.address)?;
-        if let Some(scheme) = &self.authorization {
-            write!(f, " Authorization: {scheme} ***")?;
-        }
-        for (name, value) in &self.parameters {
-            write!(f, " {name}={value}")?;
-        }
-        if !self.assertion.is_empty() {
-            let fields: Vec<_> = self.assertion.iter().map(|(k, v)| format!("{k}={v}")).collect();
-            write!(f, " (assertion: {})", fields.join(" "))?;
-        }
-        Ok(())
+    /// What stands in the assertion, for people.
+    pub(crate) fn assertion(&self) -> Option<String> {
+        let fields = self.assertion.iter().map(|(name, value)| match value {
+            Value::String(text) => format!("{name}={text}"),
+            other => format!("{name}={other}"),
+        });
+        let fields: Vec<_> = fields.collect();
+        (!fields.is_empty()).then(|| fields.join(" "))
     }
 }
 
-fn without_query(uri: &http::Uri) -> String {
-    let whole = uri.to_string();
-    whole.split('?').next().unwrap_or_default().to_owned()
+impl fmt::Display for Outline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line)?;
+        if let Some(scheme) = &self.authorization {
+            write!(f, ", Authorization: {scheme} ***")?;
+        }
+        for (at, (name, value)) in self.parameters.iter().enumerate() {
+            let between = if at == 0 { ", " } else { "&" };
+            write!(f, "{between}{name}={value}")?;
+        }
+        match self.assertion() {
+            Some(fields) => write!(f, " (the assertion says {fields})"),
+            None => Ok(()),
+        }
+    }
 }
 
-/// It is in memory as a whole.
-fn content(request: &Request<Full<Bytes>>) -> Bytes {
-    use http_body_util::BodyExt;
-    let collected = futures_now(request.body().clone().collect());
-    collected.map(|it| it.to_bytes()).unwrap_or_default()
+fn compared(assertion: &str) -> Map<String, Value> {
+    let mut all = Map::new();
+    for part in assertion.split('.').take(2) {
+        let json = URL_SAFE_NO_PAD.decode(part).unwrap_or_default();
+        all.extend(serde_json::from_slice::<Map<String, Value>>(&json).unwrap_or_default());
+    }
+    all.retain(|name, _| COMPARED.contains(&name.as_str()));
+    all
 }

@@ -83,8 +83,24 @@ impl Profile {
     ///
     /// As [`source`](Self::source).
     pub fn handle_builder(&self) -> Result<TokenHandleBuilder, ProfileError> {
+        self.handle_with(|source| source)
+    }
+
+    /// The same, with more to be said to the builder of its source: what is put around an HTTP
+    /// client, a clock.
+    ///
+    /// Blocks as [`layer`](Self::layer) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`source`](Self::source).
+    pub fn handle_with(
+        &self,
+        more: impl FnOnce(ClientCredentialsBuilder) -> ClientCredentialsBuilder,
+    ) -> Result<TokenHandleBuilder, ProfileError> {
         let settings = &self.0.settings;
-        let builder = TokenHandle::builder(self.source()?).lifetime(settings.lifetime.clone());
+        let source = self.build(more(self.source_builder()?))?;
+        let builder = TokenHandle::builder(source).lifetime(settings.lifetime.clone());
         Ok(match settings.fetch_deadline {
             Some(deadline) => builder.fetch_deadline(deadline),
             None => builder,
@@ -99,7 +115,10 @@ impl Profile {
     ///
     /// [`Stage::Keystore`], [`Stage::Trust`], [`Stage::Secret`] or [`Stage::Client`].
     pub fn source(&self) -> Result<ClientCredentials, ProfileError> {
-        let builder = self.source_builder()?;
+        self.build(self.source_builder()?)
+    }
+
+    fn build(&self, builder: ClientCredentialsBuilder) -> Result<ClientCredentials, ProfileError> {
         builder.build().map_err(|error| {
             let key = match &error {
                 BuildError::ClientAuth { .. } if self.says_algorithm() => "assertion.alg",

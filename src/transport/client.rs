@@ -122,6 +122,17 @@ impl HttpClient {
     }
 }
 
+/// So that another transport can be put around it.
+impl TokenTransport for HttpClient {
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+        max_answer: usize,
+    ) -> Result<Response<Bytes>, BoxError> {
+        self.transport.send(request, max_answer).await
+    }
+}
+
 impl fmt::Debug for HttpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpClient")

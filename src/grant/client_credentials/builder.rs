@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc};
 
 use super::{
     ClientCredentials, Parameters,
-    keys::{Clients, Keys},
+    keys::{Clients, Keys, MapClient, Origin},
 };
 #[cfg(feature = "hyper")]
 use crate::tls::TrustAnchors;
@@ -26,7 +26,8 @@ pub struct ClientCredentialsBuilder {
     auth: Option<Arc<dyn DynClientAuth>>,
     parameters: Parameters,
     invalid_scope: Option<InvalidScope>,
-    http_clients: Option<Clients>,
+    http_clients: Option<Origin>,
+    map_http_client: Option<Arc<MapClient>>,
     #[cfg(feature = "hyper")]
     trust: Option<TrustAnchors>,
     identity: Option<RotatingIdentity>,
@@ -46,6 +47,7 @@ impl ClientCredentialsBuilder {
             parameters: Parameters::default(),
             invalid_scope: None,
             http_clients: None,
+            map_http_client: None,
             #[cfg(feature = "hyper")]
             trust: None,
             identity: None,
@@ -149,7 +151,7 @@ impl ClientCredentialsBuilder {
 
     /// Sends requests through this client, with its TLS settings. Default: hyper (feature `hyper`).
     pub fn http_client(mut self, client: HttpClient) -> Self {
-        self.http_clients = Some(Clients::Given(client));
+        self.http_clients = Some(Origin::Given(client));
         self
     }
 
@@ -161,7 +163,19 @@ impl ClientCredentialsBuilder {
         mut self,
         make: impl Fn(Option<&ClientIdentity>) -> Result<HttpClient, TokenError> + Send + Sync + 'static,
     ) -> Self {
-        self.http_clients = Some(Clients::Made(Arc::new(make)));
+        self.http_clients = Some(Origin::Made(Arc::new(make)));
+        self
+    }
+
+    /// Puts something around each client that requests are sent through, whatever it is: to look at
+    /// them or to delay them. An [`HttpClient`] is a
+    /// [`TokenTransport`](crate::transport::TokenTransport) itself, for one's own to call. Default:
+    /// nothing.
+    pub fn map_http_client(
+        mut self,
+        map: impl Fn(HttpClient) -> HttpClient + Send + Sync + 'static,
+    ) -> Self {
+        self.map_http_client = Some(Arc::new(map));
         self
     }
 
@@ -199,7 +213,7 @@ impl ClientCredentialsBuilder {
 
         let shown = self.shown(&*auth)?;
         let presents = shown.is_some()
-            || matches!(&self.http_clients, Some(Clients::Given(it)) if it.identity().is_some());
+            || matches!(&self.http_clients, Some(Origin::Given(it)) if it.identity().is_some());
         let endpoint = match alias {
             Some(alias) if presents || auth.is_mutual_tls() => alias,
             _ => endpoint,
@@ -210,7 +224,10 @@ impl ClientCredentialsBuilder {
         if self.require_bound_tokens && !presents {
             return Err(BuildError::BoundTokensWithoutIdentity);
         }
-        let clients = self.clients(&endpoint, shown.as_ref())?;
+        let clients = Clients {
+            origin: self.clients(&endpoint, shown.as_ref())?,
+            map: self.map_http_client,
+        };
         let keys = Keys::new(shown, auth.identity().cloned(), clients)
             .map_err(|source| BuildError::Tls { source })?;
         Ok(ClientCredentials {
@@ -248,7 +265,7 @@ impl ClientCredentialsBuilder {
         &mut self,
         endpoint: &Endpoint,
         shown: Option<&RotatingIdentity>,
-    ) -> Result<Clients, BuildError> {
+    ) -> Result<Origin, BuildError> {
         let Some(clients) = self.http_clients.take() else {
             return self.own_clients(endpoint);
         };
@@ -256,7 +273,7 @@ impl ClientCredentialsBuilder {
         if self.trust.is_some() {
             return Err(BuildError::TlsOfHttpClient { setting: "trust" });
         }
-        if let Clients::Given(client) = &clients {
+        if let Origin::Given(client) = &clients {
             // It can't be another one for another certificate.
             let presents = client.identity().map(ClientIdentity::number);
             if shown.is_some_and(|it| !it.is_fixed() || Some(it.current().number()) != presents) {
@@ -269,18 +286,18 @@ impl ClientCredentialsBuilder {
     }
 
     #[cfg(feature = "hyper")]
-    fn own_clients(&mut self, endpoint: &Endpoint) -> Result<Clients, BuildError> {
+    fn own_clients(&mut self, endpoint: &Endpoint) -> Result<Origin, BuildError> {
         if endpoint.is_plain_http() {
-            return Ok(Clients::Given(HttpClient::plain_http()));
+            return Ok(Origin::Given(HttpClient::plain_http()));
         }
         let trust = self.trust.take();
         #[cfg(feature = "platform-roots")]
         let trust = trust.or_else(|| Some(TrustAnchors::platform()));
-        trust.map(Clients::Own).ok_or(BuildError::MissingTrust)
+        trust.map(Origin::Own).ok_or(BuildError::MissingTrust)
     }
 
     #[cfg(not(feature = "hyper"))]
-    fn own_clients(&mut self, _: &Endpoint) -> Result<Clients, BuildError> {
+    fn own_clients(&mut self, _: &Endpoint) -> Result<Origin, BuildError> {
         Err(BuildError::MissingHttpClient)
     }
 }

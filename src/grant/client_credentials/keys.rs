@@ -21,7 +21,14 @@ pub(super) struct Keys {
 
 /// Where clients of the authorization server come from.
 #[derive(Clone)]
-pub(super) enum Clients {
+pub(super) struct Clients {
+    pub(super) origin: Origin,
+    /// What is made of each.
+    pub(super) map: Option<Arc<MapClient>>,
+}
+
+#[derive(Clone)]
+pub(super) enum Origin {
     /// From elsewhere, and it stays the same.
     Given(HttpClient),
     /// One for each identity, from elsewhere.
@@ -34,6 +41,8 @@ pub(super) enum Clients {
 
 pub(super) type MakeClient =
     dyn Fn(Option<&ClientIdentity>) -> Result<HttpClient, TokenError> + Send + Sync;
+
+pub(super) type MapClient = dyn Fn(HttpClient) -> HttpClient + Send + Sync;
 
 /// What one token request works with.
 #[derive(Clone)]
@@ -167,18 +176,26 @@ impl Clone for Keys {
 
 impl Clients {
     fn client(&self, shown: Option<&ClientIdentity>) -> Result<HttpClient, TokenError> {
-        match self {
-            Self::Given(client) => Ok(client.clone()),
-            Self::Made(make) => {
-                let client = make(shown)?;
-                Ok(match shown {
-                    Some(shown) => client.presents(shown.clone()),
-                    None => client,
-                })
-            }
+        let client = match &self.origin {
+            Origin::Given(client) => client.clone(),
+            Origin::Made(make) => presenting(make(shown)?, shown),
             #[cfg(feature = "hyper")]
-            Self::Own(trust) => HttpClient::hyper(trust.clone(), shown.cloned()),
-        }
+            Origin::Own(trust) => HttpClient::hyper(trust.clone(), shown.cloned())?,
+        };
+        Ok(match &self.map {
+            Some(map) => {
+                let identity = client.identity().cloned();
+                presenting(map(client), identity.as_ref())
+            }
+            None => client,
+        })
+    }
+}
+
+fn presenting(client: HttpClient, identity: Option<&ClientIdentity>) -> HttpClient {
+    match identity {
+        Some(identity) => client.presents(identity.clone()),
+        None => client,
     }
 }
 

@@ -542,6 +542,8 @@ fn each_wrong_setting_is_named() {
 
 #[cfg(feature = "hyper")]
 mod tls {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use crate::{
         keystore::{ClientIdentity, RotatingIdentity},
@@ -738,6 +740,40 @@ mod tls {
             assert_eq!(fetched.identity.unwrap().number(), shown.number());
         }
         assert_eq!(*made.lock().unwrap(), [Some(shown.number())]);
+    }
+
+    /// Counts what goes through it.
+    struct Counting(HttpClient, Arc<AtomicUsize>);
+
+    impl TokenTransport for Counting {
+        async fn send(
+            &self,
+            request: Request<Bytes>,
+            max_answer: usize,
+        ) -> Result<Response<Bytes>, BoxError> {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            TokenTransport::send(&self.0, request, max_answer).await
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_put_around_a_client_sees_its_requests_and_keeps_its_identity() {
+        let shown = identity();
+        let transport = RecordingTransport::token();
+        let seen = Arc::new(AtomicUsize::new(0));
+        let source = to_as()
+            .auth(TlsClientAuth::new(shown.clone()))
+            .http_client(HttpClient::from_transport(transport.clone()).presents(shown.clone()))
+            .map_http_client({
+                let seen = Arc::clone(&seen);
+                move |client| HttpClient::from_transport(Counting(client, Arc::clone(&seen)))
+            })
+            .build()
+            .unwrap();
+        let fetched = fetch(&source).await.unwrap();
+        assert_eq!(fetched.identity.unwrap().number(), shown.number());
+        assert_eq!(seen.load(Ordering::Relaxed), 1);
+        assert_eq!(transport.requests().len(), 1);
     }
 
     #[cfg(not(feature = "platform-roots"))]

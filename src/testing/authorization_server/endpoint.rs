@@ -1,7 +1,11 @@
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header, request};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde_json::json;
@@ -37,7 +41,13 @@ impl Handler for Shared {
             INTROSPECTION => self.introspection(&head, body, peer),
             _ => Answer::new(StatusCode::NOT_FOUND),
         };
-        answer.into_response()
+        let mut response = answer.into_response();
+        // Hyper would put the machine's time there.
+        let now = UNIX_EPOCH + self.tokens.clock().now().wall;
+        if let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(now)) {
+            response.headers_mut().entry(header::DATE).or_insert(date);
+        }
+        response
     }
 }
 
