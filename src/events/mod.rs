@@ -96,6 +96,15 @@ pub enum Event<'a> {
         /// Its number.
         generation: Generation,
     },
+    /// A profile's file has changed, and calls go by it from now on.
+    ProfileChanged,
+    /// A profile's file has changed, and can't be used as it is, or gets no token. Calls go by the
+    /// old one.
+    #[non_exhaustive]
+    ProfileRefused {
+        /// What is wrong with it.
+        error: &'a TokenError,
+    },
     /// A rejection was handed to the caller: no other send could heal it. Of a stack put together
     /// by hand each rejection is told, as it can't be known what becomes of it there.
     #[non_exhaustive]

@@ -84,6 +84,13 @@ impl Observer for TracingObserver {
                 generation = u64::from(*generation),
                 "token is bound to another certificate",
             ),
+            Event::ProfileChanged => tracing::info!(target: "tower_oauth", "new profile"),
+            Event::ProfileRefused { error } => tracing::warn!(
+                target: "tower_oauth",
+                error = %error,
+                source = ?std::error::Error::source(error).map(ToString::to_string),
+                "profile refused, the old one stays",
+            ),
             Event::Rejected {
                 origin,
                 generation,

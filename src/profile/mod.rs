@@ -7,6 +7,7 @@ mod decode;
 mod document;
 mod fault;
 mod file;
+mod hot;
 mod load;
 mod quantity;
 mod secret;
@@ -17,5 +18,6 @@ mod variables;
 pub use self::{
     api_client::{ApiClient, ApiFuture},
     fault::{Fault, ProfileError, Stage},
+    hot::{HotProfile, HotProfileBuilder},
     load::Profile,
 };

@@ -3,6 +3,7 @@
 mod architecture;
 mod body;
 mod doctor;
+mod hot_profile;
 mod kit;
 mod layer;
 mod life;
