@@ -114,7 +114,8 @@ impl fmt::Display for BuildError {
                 return write!(
                     f,
                     "`{setting}` has no effect beside `http_client`, which brings its own TLS \
-                     settings: set it there, and tell the certificate by `HttpClient::presents`"
+                     settings: set it there, and tell the certificate by `HttpClient::presents`; \
+                     for one that may change, make clients by `http_client_for`"
                 );
             }
         })

@@ -73,6 +73,11 @@ impl<'a> Certificate<'a> {
         name(self.subject)
     }
 
+    /// The issuer's name for people.
+    pub(crate) fn issuer(&self) -> String {
+        name(self.issuer)
+    }
+
     /// Whether issuer and subject have the same name.
     pub(crate) fn is_self_issued(&self) -> bool {
         self.issuer == self.subject
@@ -96,6 +101,33 @@ impl<'a> Certificate<'a> {
     pub(crate) fn has_alternative_names(&self) -> bool {
         const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
         self.extension(SUBJECT_ALT_NAME).is_some()
+    }
+
+    /// Whether its key may sign, as both a TLS handshake and an assertion do (RFC 5280 section
+    /// 4.2.1.3). Without the extension it may do anything.
+    pub(crate) fn may_sign(&self) -> bool {
+        const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
+        const DIGITAL_SIGNATURE: u8 = 0x80;
+        self.extension(KEY_USAGE).is_none_or(|value| {
+            der::expect(BIT_STRING, value)
+                .and_then(|(bits, _)| bits.get(1))
+                .is_some_and(|bits| bits & DIGITAL_SIGNATURE != 0)
+        })
+    }
+
+    /// Whether it may be shown by a TLS client (RFC 5280 section 4.2.1.12). Without the extension
+    /// it may be used for anything.
+    pub(crate) fn may_authenticate_client(&self) -> bool {
+        const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
+        const CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
+        const ANY: &[u8] = &[0x55, 0x1d, 0x25, 0];
+        self.extension(EXTENDED_KEY_USAGE).is_none_or(|value| {
+            der::expect(SEQUENCE, value).is_some_and(|(purposes, _)| {
+                der::elements(purposes)
+                    .flatten()
+                    .any(|(_, purpose)| purpose == CLIENT_AUTH || purpose == ANY)
+            })
+        })
     }
 
     fn extension(&self, wanted: &[u8]) -> Option<&'a [u8]> {
@@ -164,7 +196,13 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - DAYS_FROM_MARCH_0000_TO_1970
 }
 
-/// A distinguished name for people. It comes from a file or a peer: fit to be repeated.
+/// A distinguished name in DER, for people.
+#[cfg(feature = "hyper")]
+pub(crate) fn distinguished_name(der: &[u8]) -> String {
+    name(der::expect(SEQUENCE, der).map_or(&[], |(content, _)| content))
+}
+
+/// The content of a distinguished name, for people. It comes from a file or a peer: fit to be repeated.
 fn name(distinguished: &[u8]) -> String {
     let mut out = String::new();
     for (_, relative) in der::elements(distinguished).flatten() {
@@ -288,6 +326,46 @@ mod tests {
         assert!(Certificate::parse(&server).unwrap().has_alternative_names());
     }
 
+    #[cfg(feature = "testing")]
+    #[test]
+    fn what_a_key_may_be_used_for_is_read() {
+        use rcgen::{
+            CertificateParams, ExtendedKeyUsagePurpose as Purpose, KeyPair,
+            KeyUsagePurpose as Usage,
+        };
+
+        for (usages, purposes, signs, authenticates) in [
+            (vec![], vec![], true, true),
+            (
+                vec![Usage::DigitalSignature],
+                vec![Purpose::ClientAuth],
+                true,
+                true,
+            ),
+            (
+                vec![Usage::KeyAgreement],
+                vec![Purpose::ServerAuth],
+                false,
+                false,
+            ),
+            (
+                vec![Usage::KeyEncipherment, Usage::DigitalSignature],
+                vec![Purpose::ServerAuth, Purpose::ClientAuth],
+                true,
+                true,
+            ),
+            (vec![Usage::DecipherOnly], vec![Purpose::Any], false, true),
+        ] {
+            let mut params = CertificateParams::default();
+            params.key_usages = usages.clone();
+            params.extended_key_usages = purposes;
+            let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+            let read = Certificate::parse(made.der()).unwrap();
+            assert_eq!(read.may_sign(), signs, "{usages:?}");
+            assert_eq!(read.may_authenticate_client(), authenticates, "{usages:?}");
+        }
+    }
+
     #[test]
     fn a_damaged_certificate_causes_no_panic() {
         let certificate = certificate();
@@ -299,7 +377,8 @@ mod tests {
                 let mut damaged = certificate.to_vec();
                 damaged[at] = octet;
                 if let Some(read) = Certificate::parse(&damaged) {
-                    let _ = (read.subject(), read.is_authority());
+                    let _ = (read.subject(), read.issuer(), read.is_authority());
+                    let _ = (read.may_sign(), read.may_authenticate_client());
                 }
             }
         }

@@ -43,8 +43,11 @@ struct Inner {
     key: Zeroizing<PrivateKeyDer<'static>>,
     number: IdentityNumber,
     subject: String,
+    issuer: String,
     not_before: SystemTime,
     not_after: SystemTime,
+    may_sign: bool,
+    may_authenticate_client: bool,
 }
 
 impl ClientIdentity {
@@ -94,6 +97,30 @@ impl ClientIdentity {
     /// The name of the certificate's subject, for people: `CN=orders, O=Example`.
     pub fn subject(&self) -> &str {
         &self.0.subject
+    }
+
+    /// The name of the certificate's issuer, for people.
+    pub fn issuer(&self) -> &str {
+        &self.0.issuer
+    }
+
+    /// How many certificates are shown: the client's own, and those of its issuers. At least one.
+    pub fn chain_length(&self) -> usize {
+        self.0.chain.len()
+    }
+
+    /// Whether the certificate lets its key sign, as mutual TLS and assertions need it (the
+    /// extension `keyUsage`, RFC 5280 section 4.2.1.3). One that says nothing does. Nobody is
+    /// refused here for it; servers may.
+    pub fn may_sign(&self) -> bool {
+        self.0.may_sign
+    }
+
+    /// Whether the certificate may be shown by a TLS client (the extension `extendedKeyUsage`, RFC
+    /// 5280 section 4.2.1.12). One that says nothing may. Nobody is refused here for it; servers
+    /// may.
+    pub fn may_authenticate_client(&self) -> bool {
+        self.0.may_authenticate_client
     }
 
     /// When the certificate became valid.
@@ -166,6 +193,8 @@ impl ClientIdentity {
             return Err(KeystoreError::UnsupportedCertificate { input: input() });
         };
         let (subject, not_before, not_after) = (leaf.subject(), leaf.not_before, leaf.not_after);
+        let issuer = leaf.issuer();
+        let (may_sign, may_authenticate_client) = (leaf.may_sign(), leaf.may_authenticate_client());
         if now > not_after {
             return Err(KeystoreError::Expired {
                 input: input(),
@@ -186,8 +215,11 @@ impl ClientIdentity {
             key,
             chain,
             subject,
+            issuer,
             not_before,
             not_after,
+            may_sign,
+            may_authenticate_client,
         })))
     }
 }

@@ -75,7 +75,10 @@ mod watch;
 #[cfg(feature = "hyper")]
 pub(crate) use self::identity::WeakIdentity;
 #[cfg(feature = "hyper")]
-pub(crate) use self::{certificate::Certificate, store::aside};
+pub(crate) use self::{
+    certificate::{Certificate, distinguished_name},
+    store::aside,
+};
 pub use self::{
     error::KeystoreError,
     identity::ClientIdentity,

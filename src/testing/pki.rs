@@ -148,17 +148,23 @@ impl Pki {
         };
 
         let verifier = verifier.build().map_err(io::Error::other)?;
-        let verifier: Arc<dyn ClientCertVerifier> = if terms.self_signed {
+        let verifier: Arc<dyn ClientCertVerifier> = if terms.certificate_unasked {
+            WebPkiClientVerifier::no_client_auth()
+        } else if terms.self_signed {
             Arc::new(AlsoSelfSigned(verifier))
         } else {
             verifier
         };
 
         let key = KeyPair::generate().map_err(io::Error::other)?;
-        let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
+        let names: &[_] = if terms.misnamed {
+            &["elsewhere.example".to_owned()]
+        } else {
+            &["127.0.0.1".to_owned(), "localhost".to_owned()]
+        };
         let leaf = self.leaf(
             "loopback",
-            &names,
+            names,
             ExtendedKeyUsagePurpose::ServerAuth,
             &key,
             None,
@@ -305,6 +311,9 @@ impl fmt::Debug for ClientPem {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Terms {
     pub(super) certificate_required: bool,
+    pub(super) certificate_unasked: bool,
+    /// Another name than those of loopback.
+    pub(super) misnamed: bool,
     pub(super) self_signed: bool,
     pub(super) tls12_only: bool,
     pub(super) http1_only: bool,

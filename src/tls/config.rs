@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use rustls::{ClientConfig, crypto::CryptoProvider};
+use rustls::{ClientConfig, client::danger::ServerCertVerifier, crypto::CryptoProvider};
 
 use super::TrustAnchors;
 use crate::{
@@ -37,19 +37,26 @@ impl TlsConfig {
     /// The rustls form. Each call makes one of its own: an identity never shares sessions or
     /// connections with another. ALPN is left empty, for the connector to fill.
     pub(crate) fn client_config(&self) -> Result<ClientConfig, TokenError> {
-        self.build().map_err(|error| {
-            TokenError::new(ErrorKind::Configuration, "the TLS settings can't be used")
-                .with_source(error)
-        })
+        self.build().map_err(unusable)
+    }
+
+    /// Whoever decides whether a server is trusted.
+    pub(crate) fn verifier(
+        &self,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ServerCertVerifier>, TokenError> {
+        self.trust.verifier(provider).map_err(unusable)
     }
 
     fn build(&self) -> Result<ClientConfig, rustls::Error> {
         let provider = CryptoProvider::get_default()
             .cloned()
             .unwrap_or_else(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
-        let builder =
-            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-        let builder = self.trust.verify_with(builder)?;
+        let verifier = self.trust.verifier(provider.clone())?;
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
         match &self.identity {
             Some(identity) => {
                 builder.with_client_auth_cert(identity.chain().to_vec(), identity.key().clone_key())
@@ -57,4 +64,8 @@ impl TlsConfig {
             None => Ok(builder.with_no_client_auth()),
         }
     }
+}
+
+fn unusable(error: rustls::Error) -> TokenError {
+    TokenError::new(ErrorKind::Configuration, "the TLS settings can't be used").with_source(error)
 }

@@ -1,8 +1,8 @@
 use std::{fmt, path::Path, sync::Arc};
 
 use rustls::{
-    ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier, client::WantsClientCert,
-    crypto::CryptoProvider, pki_types::CertificateDer,
+    RootCertStore, client::danger::ServerCertVerifier, crypto::CryptoProvider,
+    pki_types::CertificateDer,
 };
 
 use super::verify::Verifier;
@@ -122,40 +122,18 @@ impl TrustAnchors {
         }))))
     }
 
-    #[cfg(test)]
+    /// Whoever decides by these anchors whether a server is trusted.
     pub(super) fn verifier(
         &self,
         provider: Arc<CryptoProvider>,
-    ) -> Result<Verifier, rustls::Error> {
-        match &self.0 {
-            Anchors::Given(given) => given.verifier(provider),
-            #[cfg(feature = "platform-roots")]
-            Anchors::Platform => panic!("the platform verifies by itself"),
-        }
-    }
-
-    pub(super) fn verify_with(
-        &self,
-        builder: ConfigBuilder<ClientConfig, WantsVerifier>,
-    ) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, rustls::Error> {
-        match &self.0 {
+    ) -> Result<Arc<dyn ServerCertVerifier>, rustls::Error> {
+        Ok(match &self.0 {
             Anchors::Given(given) => {
-                let verifier = given.verifier(builder.crypto_provider().clone())?;
-                Ok(builder
-                    .dangerous()
-                    .with_custom_certificate_verifier(Arc::new(verifier)))
+                Arc::new(Verifier::new(&given.authorities, &given.known, provider)?)
             }
             #[cfg(feature = "platform-roots")]
-            Anchors::Platform => {
-                rustls_platform_verifier::BuilderVerifierExt::with_platform_verifier(builder)
-            }
-        }
-    }
-}
-
-impl Given {
-    fn verifier(&self, provider: Arc<CryptoProvider>) -> Result<Verifier, rustls::Error> {
-        Verifier::new(&self.authorities, &self.known, provider)
+            Anchors::Platform => Arc::new(rustls_platform_verifier::Verifier::new(provider)?),
+        })
     }
 }
 

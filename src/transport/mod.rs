@@ -10,8 +10,13 @@ mod fault;
 #[cfg(feature = "hyper")]
 mod hyper;
 mod limits;
+#[cfg(feature = "hyper")]
+mod probe;
 mod service;
 
+#[cfg(feature = "hyper")]
+#[cfg_attr(docsrs, doc(cfg(feature = "hyper")))]
+pub use self::probe::{Handshake, ServerCertificate};
 pub use self::{
     client::{AnswerTooLarge, HttpClient, TokenTransport},
     limits::TransportLimits,

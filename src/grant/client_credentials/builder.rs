@@ -9,6 +9,7 @@ use crate::tls::TrustAnchors;
 use crate::{
     client_auth::{ClientAuth, DynClientAuth},
     clock::Clock,
+    error::TokenError,
     grant::BuildError,
     keystore::{ClientIdentity, RotatingIdentity},
     protocol::{Endpoint, InvalidScope},
@@ -25,7 +26,7 @@ pub struct ClientCredentialsBuilder {
     auth: Option<Arc<dyn DynClientAuth>>,
     parameters: Parameters,
     invalid_scope: Option<InvalidScope>,
-    http_client: Option<HttpClient>,
+    http_clients: Option<Clients>,
     #[cfg(feature = "hyper")]
     trust: Option<TrustAnchors>,
     identity: Option<RotatingIdentity>,
@@ -44,7 +45,7 @@ impl ClientCredentialsBuilder {
             auth: None,
             parameters: Parameters::default(),
             invalid_scope: None,
-            http_client: None,
+            http_clients: None,
             #[cfg(feature = "hyper")]
             trust: None,
             identity: None,
@@ -148,7 +149,19 @@ impl ClientCredentialsBuilder {
 
     /// Sends requests through this client, with its TLS settings. Default: hyper (feature `hyper`).
     pub fn http_client(mut self, client: HttpClient) -> Self {
-        self.http_client = Some(client);
+        self.http_clients = Some(Clients::Given(client));
+        self
+    }
+
+    /// Sends requests through clients that a function makes, one for each certificate that is
+    /// shown, so that it may change while calls go on ([`RotatingIdentity`]). `None`: none is
+    /// shown. Each must have connections and TLS settings of its own. Default: hyper (feature
+    /// `hyper`).
+    pub fn http_client_for(
+        mut self,
+        make: impl Fn(Option<&ClientIdentity>) -> Result<HttpClient, TokenError> + Send + Sync + 'static,
+    ) -> Self {
+        self.http_clients = Some(Clients::Made(Arc::new(make)));
         self
     }
 
@@ -185,8 +198,8 @@ impl ClientCredentialsBuilder {
         self.parameters.check()?;
 
         let shown = self.shown(&*auth)?;
-        let given = self.http_client.as_ref();
-        let presents = shown.is_some() || given.is_some_and(|client| client.identity().is_some());
+        let presents = shown.is_some()
+            || matches!(&self.http_clients, Some(Clients::Given(it)) if it.identity().is_some());
         let endpoint = match alias {
             Some(alias) if presents || auth.is_mutual_tls() => alias,
             _ => endpoint,
@@ -236,21 +249,23 @@ impl ClientCredentialsBuilder {
         endpoint: &Endpoint,
         shown: Option<&RotatingIdentity>,
     ) -> Result<Clients, BuildError> {
-        let Some(client) = self.http_client.take() else {
+        let Some(clients) = self.http_clients.take() else {
             return self.own_clients(endpoint);
         };
         #[cfg(feature = "hyper")]
         if self.trust.is_some() {
             return Err(BuildError::TlsOfHttpClient { setting: "trust" });
         }
-        // A client that is given can't be another one for another certificate.
-        let presents = client.identity().map(ClientIdentity::number);
-        if shown.is_some_and(|it| !it.is_fixed() || Some(it.current().number()) != presents) {
-            return Err(BuildError::TlsOfHttpClient {
-                setting: "identity",
-            });
+        if let Clients::Given(client) = &clients {
+            // It can't be another one for another certificate.
+            let presents = client.identity().map(ClientIdentity::number);
+            if shown.is_some_and(|it| !it.is_fixed() || Some(it.current().number()) != presents) {
+                return Err(BuildError::TlsOfHttpClient {
+                    setting: "identity",
+                });
+            }
         }
-        Ok(Clients::Given(client))
+        Ok(clients)
     }
 
     #[cfg(feature = "hyper")]

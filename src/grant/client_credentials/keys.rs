@@ -1,4 +1,4 @@
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[cfg(feature = "hyper")]
 use crate::tls::TrustAnchors;
@@ -24,11 +24,16 @@ pub(super) struct Keys {
 pub(super) enum Clients {
     /// From elsewhere, and it stays the same.
     Given(HttpClient),
+    /// One for each identity, from elsewhere.
+    Made(Arc<MakeClient>),
     /// One for each identity: a client that swapped its certificate inside would go on with old
     /// connections, and resume old sessions, of which the server keeps the old certificate.
     #[cfg(feature = "hyper")]
     Own(TrustAnchors),
 }
+
+pub(super) type MakeClient =
+    dyn Fn(Option<&ClientIdentity>) -> Result<HttpClient, TokenError> + Send + Sync;
 
 /// What one token request works with.
 #[derive(Clone)]
@@ -161,10 +166,16 @@ impl Clone for Keys {
 }
 
 impl Clients {
-    #[cfg_attr(not(feature = "hyper"), expect(unused_variables))]
     fn client(&self, shown: Option<&ClientIdentity>) -> Result<HttpClient, TokenError> {
         match self {
             Self::Given(client) => Ok(client.clone()),
+            Self::Made(make) => {
+                let client = make(shown)?;
+                Ok(match shown {
+                    Some(shown) => client.presents(shown.clone()),
+                    None => client,
+                })
+            }
             #[cfg(feature = "hyper")]
             Self::Own(trust) => HttpClient::hyper(trust.clone(), shown.cloned()),
         }

@@ -715,6 +715,31 @@ mod tls {
         assert!(error.to_string().contains("`identity`"), "{error}");
     }
 
+    #[tokio::test]
+    async fn clients_that_are_made_show_the_certificate_that_they_were_made_for() {
+        let shown = identity();
+        let transport = RecordingTransport::token();
+        let made = Arc::new(Mutex::new(Vec::new()));
+        let source = to_as()
+            .auth(TlsClientAuth::new(shown.clone()))
+            .http_client_for({
+                let (made, transport) = (Arc::clone(&made), transport.clone());
+                move |identity| {
+                    made.lock()
+                        .unwrap()
+                        .push(identity.map(ClientIdentity::number));
+                    Ok(HttpClient::from_transport(transport.clone()))
+                }
+            })
+            .build()
+            .unwrap();
+        for _ in 0..2 {
+            let fetched = fetch(&source).await.unwrap();
+            assert_eq!(fetched.identity.unwrap().number(), shown.number());
+        }
+        assert_eq!(*made.lock().unwrap(), [Some(shown.number())]);
+    }
+
     #[cfg(not(feature = "platform-roots"))]
     #[test]
     fn nobody_is_trusted_by_default() {

@@ -265,6 +265,28 @@ impl FakeAuthorizationServerBuilder<'_> {
         self
     }
 
+    /// Asks nobody for a certificate, as a server behind a proxy that ends TLS. Default: everybody
+    /// is asked, and may do without.
+    #[must_use]
+    pub fn certificate_unasked(mut self) -> Self {
+        self.terms.certificate_unasked = true;
+        self
+    }
+
+    /// Has a certificate for `elsewhere.example`. Default: for `127.0.0.1` and `localhost`.
+    #[must_use]
+    pub fn misnamed(mut self) -> Self {
+        self.terms.misnamed = true;
+        self
+    }
+
+    /// Speaks TLS 1.2 at most. Default: TLS 1.3 and 1.2.
+    #[must_use]
+    pub fn tls12_only(mut self) -> Self {
+        self.terms.tls12_only = true;
+        self
+    }
+
     /// Takes a port and serves it on the current runtime.
     ///
     /// # Errors
