@@ -6,7 +6,7 @@ use super::{
     decode::decode,
     fault::{Faults, Origin, ProfileError, Stage},
     file::ProfileTable,
-    tree::{Node, Step, Value},
+    tree::{Entry, Node, Step, Value},
     variables::{Environment, expand},
 };
 
@@ -86,9 +86,6 @@ fn choose(
             format!("expected a table, found {}", tree.kind()),
         );
     };
-    // For editors.
-    entries.retain(|entry| entry.key != "$schema");
-
     let Some(at) = entries.iter().position(|entry| entry.key == "profile") else {
         return match name {
             None => Ok((None, tree)),
@@ -102,7 +99,9 @@ fn choose(
             ),
         };
     };
-    if let Some(other) = entries.iter().find(|entry| entry.key != "profile") {
+    // The schema is for editors.
+    let beside = |entry: &&Entry| !matches!(entry.key.as_str(), "profile" | "$schema");
+    if let Some(other) = entries.iter().find(beside) {
         let message = "a file with `profile` tables holds nothing beside them: move this key into \
                        one of them";
         return wrong(origin, &other.key.clone(), message.to_owned());

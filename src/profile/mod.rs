@@ -9,6 +9,7 @@ mod fault;
 mod file;
 mod load;
 mod quantity;
+mod schema;
 mod secret;
 mod settings;
 mod tree;
@@ -18,4 +19,5 @@ pub use self::{
     api_client::{ApiClient, ApiFuture},
     fault::{Fault, ProfileError, Stage},
     load::Profile,
+    schema::JSON_SCHEMA,
 };
