@@ -6,7 +6,7 @@ use super::{
     decode::decode,
     fault::{Faults, Origin, ProfileError, Stage},
     file::ProfileTable,
-    tree::{Entry, Node, Step, Value},
+    tree::{Entry, Node, Place, Step, Value},
     variables::{Environment, expand},
 };
 
@@ -19,7 +19,7 @@ pub(super) struct Document {
 
 impl Document {
     pub(super) fn parse(
-        text: &str,
+        text: &[u8],
         file: Option<&Path>,
         name: Option<&str>,
         environment: Environment<'_>,
@@ -28,6 +28,10 @@ impl Document {
             file: file.map(Path::to_owned),
             ..Origin::default()
         };
+        let text = str::from_utf8(text).map_err(|error| {
+            let place = Place::after(&text[..error.valid_up_to()]);
+            origin.file_error(Some(place), "the file isn't UTF-8")
+        })?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let tree = if is_json(text, file) {
             Node::json(text)

@@ -21,3 +21,6 @@ pub use self::{
     load::Profile,
     schema::JSON_SCHEMA,
 };
+
+#[cfg(test)]
+mod tests;
