@@ -608,3 +608,15 @@ fn what_is_missing_at_home_is_an_error_of_its_stage() {
         "{error}"
     );
 }
+
+#[test]
+fn a_key_of_any_length_is_refused() {
+    // Comparing it with itself would take hours.
+    let key = "a".repeat(500_000);
+    assert_faults(
+        &with(&format!("{key} = 1"), ""),
+        &[(1, &key, "no such key")],
+    );
+    let nested = "a.".repeat(100_000) + "a = 1";
+    assert!(toml(&nested).unwrap_err().to_string().contains("recursion"));
+}
