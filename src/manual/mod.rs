@@ -1,1 +1,5 @@
 //! The manual: pages that tell how, where the other pages tell what.
+
+#[cfg(feature = "profile")]
+#[doc = include_str!("profile.md")]
+pub mod profile {}

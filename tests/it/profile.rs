@@ -105,13 +105,27 @@ async fn every_key_has_an_effect() {
 
 #[test]
 fn every_key_of_the_schema_has_a_row() {
-    let schema: Value = serde_json::from_str(tower_oauth::profile::JSON_SCHEMA).unwrap();
-    let mut keys = BTreeSet::new();
-    walk(&schema, &schema["$defs"]["ProfileTable"], "", &mut keys);
+    let keys = keys();
     let rows: BTreeSet<String> = ROWS.iter().map(|(key, _)| (*key).to_owned()).collect();
     let missing: Vec<_> = keys.symmetric_difference(&rows).collect();
     assert!(missing.is_empty(), "{missing:?}");
     assert!(keys.len() > 50, "{keys:?}");
+}
+
+#[test]
+fn every_key_of_the_schema_is_in_the_manual() {
+    let page = include_str!("../../src/manual/profile.md");
+    for key in keys() {
+        assert!(page.contains(&format!("`{key}`")), "{key}");
+    }
+}
+
+/// All keys of the schema.
+fn keys() -> BTreeSet<String> {
+    let schema: Value = serde_json::from_str(tower_oauth::profile::JSON_SCHEMA).unwrap();
+    let mut keys = BTreeSet::new();
+    walk(&schema, &schema["$defs"]["ProfileTable"], "", &mut keys);
+    keys
 }
 
 /// All keys below a table of the schema that aren't tables themselves.

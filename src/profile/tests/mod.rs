@@ -1,5 +1,6 @@
 //! What a file says, and what it is told when it can't be meant.
 
+mod manual;
 mod property;
 
 use std::{env::VarError, path::Path};
