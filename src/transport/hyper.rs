@@ -36,7 +36,7 @@ impl HttpClient {
         if let Some(identity) = &identity {
             tls = tls.identity(identity);
         }
-        let client = Self::over(Connector::http1(&tls)?);
+        let client = Self::over(Connector::http1(&tls)?).through(tls.through().cloned());
         Ok(match tls.shown() {
             Some(shown) => client.presents(shown.clone()),
             None => client,
