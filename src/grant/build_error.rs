@@ -51,6 +51,8 @@ pub enum BuildError {
     TwoIdentities,
     /// A certificate can't be shown over plain http.
     IdentityWithoutTls,
+    /// A plain http endpoint, which is on this machine, can't be reached through a proxy.
+    ProxyWithoutTls,
     /// Tokens are to be bound to a certificate, and none is known here.
     BoundTokensWithoutIdentity,
     /// The HTTP client given brings its own TLS settings: this one would have no effect.
@@ -105,6 +107,10 @@ impl fmt::Display for BuildError {
             }
             Self::IdentityWithoutTls => {
                 "a client certificate can't be shown: the token endpoint is plain http"
+            }
+            Self::ProxyWithoutTls => {
+                "a token endpoint in plain http is on this machine, which is another one for a proxy: \
+                 leave `proxy` out, or name the host in its `no_proxy`"
             }
             Self::BoundTokensWithoutIdentity => {
                 "tokens can't be required to be bound to a certificate that isn't known here: set \

@@ -5,7 +5,7 @@ use super::{
     keys::{Clients, Keys},
 };
 #[cfg(feature = "hyper")]
-use crate::tls::TrustAnchors;
+use crate::tls::{Proxy, TlsConfig, TrustAnchors};
 use crate::{
     client_auth::{ClientAuth, DynClientAuth},
     clock::Clock,
@@ -29,6 +29,8 @@ pub struct ClientCredentialsBuilder {
     http_clients: Option<Clients>,
     #[cfg(feature = "hyper")]
     trust: Option<TrustAnchors>,
+    #[cfg(feature = "hyper")]
+    proxy: Option<Proxy>,
     identity: Option<RotatingIdentity>,
     mtls_token_endpoint: Option<String>,
     require_bound_tokens: bool,
@@ -48,6 +50,8 @@ impl ClientCredentialsBuilder {
             http_clients: None,
             #[cfg(feature = "hyper")]
             trust: None,
+            #[cfg(feature = "hyper")]
+            proxy: None,
             identity: None,
             mtls_token_endpoint: None,
             require_bound_tokens: false,
@@ -116,6 +120,14 @@ impl ClientCredentialsBuilder {
     #[cfg_attr(docsrs, doc(cfg(feature = "hyper")))]
     pub fn trust(mut self, trust: TrustAnchors) -> Self {
         self.trust = Some(trust);
+        self
+    }
+
+    /// Sends requests through this proxy. Default: directly, whatever the environment says.
+    #[cfg(feature = "hyper")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "hyper")))]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = Some(proxy);
         self
     }
 
@@ -256,6 +268,10 @@ impl ClientCredentialsBuilder {
         if self.trust.is_some() {
             return Err(BuildError::TlsOfHttpClient { setting: "trust" });
         }
+        #[cfg(feature = "hyper")]
+        if self.proxy.is_some() {
+            return Err(BuildError::TlsOfHttpClient { setting: "proxy" });
+        }
         if let Clients::Given(client) = &clients {
             // It can't be another one for another certificate.
             let presents = client.identity().map(ClientIdentity::number);
@@ -270,13 +286,21 @@ impl ClientCredentialsBuilder {
 
     #[cfg(feature = "hyper")]
     fn own_clients(&mut self, endpoint: &Endpoint) -> Result<Clients, BuildError> {
+        let proxy = self.proxy.take();
         if endpoint.is_plain_http() {
+            if proxy.is_some_and(|it| it.server_for(endpoint.uri()).is_some()) {
+                return Err(BuildError::ProxyWithoutTls);
+            }
             return Ok(Clients::Given(HttpClient::plain_http()));
         }
         let trust = self.trust.take();
         #[cfg(feature = "platform-roots")]
         let trust = trust.or_else(|| Some(TrustAnchors::platform()));
-        trust.map(Clients::Own).ok_or(BuildError::MissingTrust)
+        let tls = TlsConfig::new(trust.ok_or(BuildError::MissingTrust)?);
+        Ok(Clients::Own(match proxy {
+            Some(proxy) => tls.proxy(proxy),
+            None => tls,
+        }))
     }
 
     #[cfg(not(feature = "hyper"))]

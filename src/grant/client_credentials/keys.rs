@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[cfg(feature = "hyper")]
-use crate::tls::TrustAnchors;
+use crate::tls::TlsConfig;
 use crate::{
     error::TokenError,
     keystore::{Change, ClientIdentity, IdentityNumber, RotatingIdentity, Watch},
@@ -29,7 +29,7 @@ pub(super) enum Clients {
     /// One for each identity: a client that swapped its certificate inside would go on with old
     /// connections, and resume old sessions, of which the server keeps the old certificate.
     #[cfg(feature = "hyper")]
-    Own(TrustAnchors),
+    Own(TlsConfig),
 }
 
 pub(super) type MakeClient =
@@ -177,7 +177,7 @@ impl Clients {
                 })
             }
             #[cfg(feature = "hyper")]
-            Self::Own(trust) => HttpClient::hyper(trust.clone(), shown.cloned()),
+            Self::Own(tls) => HttpClient::hyper(tls.clone(), shown.cloned()),
         }
     }
 }
