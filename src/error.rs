@@ -21,6 +21,9 @@ pub enum ErrorKind {
     Configuration,
     /// The authorization server couldn't be reached, or the connection broke.
     Transport,
+    /// The HTTP proxy on the way can't be reached, refuses to let the request through, or ends TLS
+    /// itself. The authorization server knows nothing of it.
+    Proxy,
     /// The authorization server answered with an error.
     Rejected,
     /// The authorization server answered with something that isn't a token response.
@@ -42,6 +45,7 @@ impl fmt::Display for ErrorKind {
         f.write_str(match self {
             Self::Configuration => "configuration",
             Self::Transport => "transport",
+            Self::Proxy => "proxy",
             Self::Rejected => "rejected",
             Self::Malformed => "malformed",
             Self::Key => "key",

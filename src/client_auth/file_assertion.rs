@@ -12,13 +12,12 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{AuthContext, ClientAuth};
+use super::{AuthContext, ClientAuth, assertion::JWT_BEARER};
 use crate::{
     error::{ErrorKind, TokenError},
     protocol::TokenRequest,
 };
 
-const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const JWT_SPIFFE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe";
 
 /// More than any server takes.
@@ -210,7 +209,7 @@ impl From<AssertionFileError> for TokenError {
 mod tests {
     use serde_json::json;
 
-    use super::*;
+    use super::{super::method::with_context, *};
     use crate::protocol::Endpoint;
 
     const NOW: u64 = 1_700_000_000;
@@ -243,12 +242,7 @@ mod tests {
 
     async fn form(auth: &FileAssertion) -> Result<Vec<(String, String)>, TokenError> {
         let endpoint = Endpoint::new("https://as.example/token").unwrap();
-        let context = AuthContext {
-            client_id: "orders",
-            token_endpoint: &endpoint,
-            now: UNIX_EPOCH + Duration::from_secs(NOW),
-            identity: None,
-        };
+        let context = with_context!("orders");
         let mut request = TokenRequest::new("client_credentials");
         auth.authenticate(&context, &mut request).await?;
         let credentials = request.credentials();

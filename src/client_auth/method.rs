@@ -72,6 +72,20 @@ pub trait ClientAuth: Send + Sync + 'static {
         false
     }
 
+    /// Whether it works only with the server's issuer identifier ([`AuthContext::issuer`]), so that a
+    /// token source without one can't be built. Default: no.
+    fn needs_issuer(&self) -> bool {
+        false
+    }
+
+    /// The `alg` that it would sign with, as this [identity](Self::identity) if it has one: to be
+    /// compared with the server's metadata (`token_endpoint_auth_signing_alg_values_supported`).
+    /// Default: it signs nothing.
+    fn signing_algorithm(&self, identity: Option<&ClientIdentity>) -> Option<&'static str> {
+        let _ = identity;
+        None
+    }
+
     /// What to look at when the server didn't accept the credential of the request that was made
     /// in this context. Default: nothing that isn't true of every method.
     fn hint(&self, context: &AuthContext<'_>) -> Option<Cow<'static, str>> {
@@ -84,7 +98,10 @@ pub trait ClientAuth: Send + Sync + 'static {
 #[derive(Debug)]
 pub struct AuthContext<'a> {
     pub(crate) client_id: &'a str,
+    pub(crate) issuer: Option<&'a str>,
     pub(crate) token_endpoint: &'a Endpoint,
+    /// What it would be for a client that shows no certificate.
+    pub(crate) conventional_endpoint: &'a Endpoint,
     pub(crate) now: SystemTime,
     pub(crate) identity: Option<&'a ClientIdentity>,
 }
@@ -93,6 +110,11 @@ impl AuthContext<'_> {
     /// Who the client is.
     pub fn client_id(&self) -> &str {
         self.client_id
+    }
+
+    /// The server's issuer identifier, if the token source knows it.
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer
     }
 
     /// Where the request goes to.
@@ -125,6 +147,8 @@ pub(crate) trait DynClientAuth: Send + Sync + 'static {
     fn validate(&self) -> Result<(), TokenError>;
     fn identity(&self) -> Option<&RotatingIdentity>;
     fn is_mutual_tls(&self) -> bool;
+    fn needs_issuer(&self) -> bool;
+    fn signing_algorithm(&self, identity: Option<&ClientIdentity>) -> Option<&'static str>;
     fn hint(&self, context: &AuthContext<'_>) -> Option<Cow<'static, str>>;
 }
 
@@ -153,7 +177,35 @@ impl<T: ClientAuth> DynClientAuth for T {
         ClientAuth::is_mutual_tls(self)
     }
 
+    fn needs_issuer(&self) -> bool {
+        ClientAuth::needs_issuer(self)
+    }
+
+    fn signing_algorithm(&self, identity: Option<&ClientIdentity>) -> Option<&'static str> {
+        ClientAuth::signing_algorithm(self, identity)
+    }
+
     fn hint(&self, context: &AuthContext<'_>) -> Option<Cow<'static, str>> {
         ClientAuth::hint(self, context)
     }
 }
+
+/// The context of a request to the alias of a server's token endpoint, for tests of methods.
+#[cfg(test)]
+macro_rules! with_context {
+    ($client_id:expr) => {
+        $crate::client_auth::AuthContext {
+            client_id: $client_id,
+            issuer: Some("https://as.example"),
+            token_endpoint: &$crate::protocol::Endpoint::new("https://mtls.as.example/token")
+                .unwrap(),
+            conventional_endpoint: &$crate::protocol::Endpoint::new("https://as.example/token")
+                .unwrap(),
+            now: std::time::UNIX_EPOCH + std::time::Duration::from_millis(1_700_000_000_999),
+            identity: None,
+        }
+    };
+}
+
+#[cfg(test)]
+pub(super) use with_context;

@@ -1,39 +1,28 @@
-use std::{
-    borrow::Cow,
-    fmt,
-    sync::Arc,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::Serialize;
-
-use super::{AuthContext, ClientAuth};
-use crate::{
-    error::{ErrorKind, TokenError},
-    jose::{DynSigner, Signer, sign_jws},
-    keystore::RotatingIdentity,
-    protocol::TokenRequest,
+use super::{
+    Audience, AuthContext, ClientAuth,
+    assertion::{self, Terms},
 };
 #[cfg(feature = "jwt")]
+use crate::jose::{LocalSigner, SigningKeyError};
 use crate::{
-    jose::{LocalSigner, SigningKeyError},
-    keystore::ClientIdentity,
+    error::TokenError,
+    jose::{DynSigner, Signer, sign_jws},
+    keystore::{ClientIdentity, RotatingIdentity},
+    protocol::TokenRequest,
 };
-
-const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// `private_key_jwt`: a short-lived JWT, signed with the client's own key (RFC 7523 section 2.2,
 /// RFC 10070).
 ///
-/// The server must be named: by its [`issuer`](Self::issuer) or, where that isn't accepted, by
-/// another [`audience`](Self::audience). Which key it is (`kid`, `x5t#S256`) the [`Signer`] says.
+/// An assertion is for the server's issuer, as the token source knows it; where that isn't
+/// accepted, for another [`audience`](Self::audience). Which key it is (`kid`, `x5t#S256`) the
+/// [`Signer`] says.
 #[derive(Clone)]
 pub struct PrivateKeyJwt {
     key: Key,
-    audience: Option<String>,
-    typ: Option<String>,
-    lifetime: Duration,
+    terms: Terms,
 }
 
 #[derive(Clone)]
@@ -90,37 +79,37 @@ impl PrivateKeyJwt {
     fn with_key(key: Key) -> Self {
         Self {
             key,
-            audience: None,
-            typ: Some("client-authentication+jwt".to_owned()),
-            lifetime: Duration::from_secs(60),
+            terms: Terms::default(),
         }
     }
 
     /// The server's issuer identifier becomes the one audience of each assertion (RFC 10070
-    /// section 4). To be set: there is no default.
+    /// section 4). Default: that of the token source
+    /// ([`from_issuer`](crate::grant::ClientCredentials::from_issuer),
+    /// [`issuer`](crate::grant::ClientCredentialsBuilder::issuer)).
     ///
     /// An assertion for the issuer can't be used at another server, whatever addresses that one
     /// lists as its own.
     #[must_use]
     pub fn issuer(self, issuer: impl Into<String>) -> Self {
-        self.audience(issuer)
+        self.audience(issuer.into())
     }
 
-    /// Another audience, in place of the [`issuer`](Self::issuer), exactly as it is written here:
-    /// for servers that ask for the address of their token endpoint.
+    /// Whom an assertion is for, in place of the issuer: for servers that ask for the address of
+    /// their token endpoint. A text is taken exactly as it is. Default: [`Audience::Issuer`].
     ///
-    /// This is weaker: a malicious server that names the address as its own can use the assertion
-    /// there. Use a key of its own for such a server.
+    /// Anything else is weaker: a malicious server that names the address as its own can use the
+    /// assertion there. Use a key of its own for such a server.
     #[must_use]
-    pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        self.audience = Some(audience.into());
+    pub fn audience(mut self, audience: impl Into<Audience>) -> Self {
+        self.terms.audience = audience.into();
         self
     }
 
     /// How long an assertion is valid, in whole seconds. Default: 60 s.
     #[must_use]
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
-        self.lifetime = lifetime;
+        self.terms.lifetime = lifetime;
         self
     }
 
@@ -128,24 +117,24 @@ impl PrivateKeyJwt {
     /// servers accept only `JWT`.
     #[must_use]
     pub fn typ(mut self, typ: impl Into<String>) -> Self {
-        self.typ = Some(typ.into());
+        self.terms.typ = Some(typ.into());
         self
     }
 
     /// Leaves out the `typ` header.
     #[must_use]
     pub fn without_typ(mut self) -> Self {
-        self.typ = None;
+        self.terms.typ = None;
         self
     }
 
     /// Who signs this time.
-    fn signer(&self, context: &AuthContext<'_>) -> Result<Arc<dyn DynSigner>, TokenError> {
-        let _ = context;
+    fn signer(&self, identity: Option<&ClientIdentity>) -> Result<Arc<dyn DynSigner>, TokenError> {
+        let _ = identity;
         Ok(match &self.key {
             Key::Signer(signer) => Arc::clone(signer),
             #[cfg(feature = "jwt")]
-            Key::Identity(signer) => signer.signer(context.identity())?,
+            Key::Identity(signer) => signer.signer(identity)?,
         })
     }
 }
@@ -160,35 +149,15 @@ impl ClientAuth for PrivateKeyJwt {
         context: &AuthContext<'_>,
         request: &mut TokenRequest,
     ) -> Result<(), TokenError> {
-        let audience = self.audience.as_deref().unwrap_or_default();
-        let now = context.now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let claims = Claims {
-            iss: context.client_id(),
-            sub: context.client_id(),
-            aud: audience,
-            iat: now.as_secs(),
-            exp: now.as_secs().saturating_add(self.lifetime.as_secs()),
-            jti: &fresh_jti()?,
-        };
-        let signer = self.signer(context)?;
-        let assertion = sign_jws(&*signer, self.typ.as_deref(), &claims).await?;
-        request.set("client_id", context.client_id());
-        request.set("client_assertion_type", ASSERTION_TYPE);
-        request.set_secret("client_assertion", &assertion);
+        let claims = self.terms.claims(context)?;
+        let signer = self.signer(context.identity())?;
+        let assertion = sign_jws(&*signer, self.terms.typ.as_deref(), &claims).await?;
+        assertion::put(&assertion, context, request);
         Ok(())
     }
 
     fn validate(&self) -> Result<(), TokenError> {
-        let wrong = |message| Err(TokenError::new(ErrorKind::Configuration, message));
-        if self.audience.as_deref().is_none_or(str::is_empty) {
-            return wrong(
-                "an assertion needs an audience: set `PrivateKeyJwt::issuer` to the server's \
-                 issuer identifier",
-            );
-        }
-        if self.lifetime < Duration::from_secs(1) {
-            return wrong("an assertion must live for a second at least: set `lifetime`");
-        }
+        self.terms.validate()?;
         match &self.key {
             Key::Signer(_) => Ok(()),
             #[cfg(feature = "jwt")]
@@ -204,18 +173,26 @@ impl ClientAuth for PrivateKeyJwt {
         }
     }
 
+    fn needs_issuer(&self) -> bool {
+        self.terms.audience == Audience::Issuer
+    }
+
+    fn signing_algorithm(&self, identity: Option<&ClientIdentity>) -> Option<&'static str> {
+        Some(self.signer(identity).ok()?.algorithm().name())
+    }
+
     fn hint(&self, context: &AuthContext<'_>) -> Option<Cow<'static, str>> {
-        let signer = self.signer(context).ok()?;
+        let signer = self.signer(context.identity()).ok()?;
         let key = signer.key();
         let sent = |value: Option<&str>| value.map_or("none".to_owned(), |it| format!("\"{it}\""));
         Some(Cow::Owned(format!(
             "the server doesn't accept the assertion: compare what was sent with what it expects: \
-             aud {} (`PrivateKeyJwt::issuer` or `audience`), typ {} (`typ`, `without_typ`), alg {} \
+             aud {} (`issuer`, `PrivateKeyJwt::audience`), typ {} (`typ`, `without_typ`), alg {} \
              (`LocalSigner::algorithm`), kid {} (`key_id`, `without_key_id`), x5t#S256 {} \
              (`x5t_s256`); the public key must be registered for this client_id, and both clocks \
              must agree",
-            sent(self.audience.as_deref()),
-            sent(self.typ.as_deref()),
+            sent(self.terms.audience.of(context).ok()),
+            sent(self.terms.typ.as_deref()),
             signer.algorithm().name(),
             sent(key.key_id.as_deref()),
             sent(key.x5t_s256.as_deref()),
@@ -233,44 +210,23 @@ impl fmt::Debug for PrivateKeyJwt {
             #[cfg(feature = "jwt")]
             Key::Identity(signer) => out.field("identity", signer.identity()),
         };
-        out.field("audience", &self.audience)
-            .field("typ", &self.typ)
-            .field("lifetime", &self.lifetime)
+        out.field("audience", &self.terms.audience)
+            .field("typ", &self.terms.typ)
+            .field("lifetime", &self.terms.lifetime)
             .finish()
     }
 }
 
-/// RFC 7523 section 3. No `nbf`: a server whose clock is behind would refuse the assertion.
-#[derive(Serialize)]
-struct Claims<'a> {
-    iss: &'a str,
-    sub: &'a str,
-    aud: &'a str,
-    iat: u64,
-    exp: u64,
-    jti: &'a str,
-}
-
-/// 128 random bits, in 22 characters: some servers take no more than 64.
-fn fresh_jti() -> Result<String, TokenError> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|error| {
-        TokenError::new(ErrorKind::Internal, "the system has no random numbers").with_source(error)
-    })?;
-    Ok(URL_SAFE_NO_PAD.encode(random))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     use serde_json::{Value, json};
 
-    use super::*;
+    use super::{super::method::with_context, *};
     use crate::{
         BoxError,
+        error::ErrorKind,
         jose::{Algorithm, SigningKeyInfo},
-        protocol::Endpoint,
     };
 
     struct FakeSigner(SigningKeyInfo);
@@ -294,21 +250,14 @@ mod tests {
 
     fn auth() -> PrivateKeyJwt {
         PrivateKeyJwt::new(FakeSigner(SigningKeyInfo::new().key_id("k1")))
-            .issuer("https://as.example")
     }
 
     async fn authenticate(
         auth: &PrivateKeyJwt,
         client_id: &str,
     ) -> Result<TokenRequest, TokenError> {
-        let endpoint = Endpoint::new("https://as.example/token").unwrap();
         let mut request = TokenRequest::new("client_credentials");
-        let context = AuthContext {
-            client_id,
-            token_endpoint: &endpoint,
-            now: UNIX_EPOCH + Duration::from_millis(1_700_000_000_999),
-            identity: None,
-        };
+        let context = with_context!(client_id);
         auth.authenticate(&context, &mut request).await?;
         Ok(request)
     }
@@ -362,17 +311,24 @@ mod tests {
         assert_eq!(header.get("typ"), None);
     }
 
-    #[test]
-    fn no_number_comes_twice() {
-        let all: HashSet<_> = (0..10_000).map(|_| fresh_jti().unwrap()).collect();
-        assert_eq!(all.len(), 10_000);
+    #[tokio::test]
+    async fn the_audience_is_whom_the_server_wants_it_to_be() {
+        for (audience, aud) in [
+            (Audience::Issuer, "https://as.example"),
+            (Audience::TokenEndpoint, "https://as.example/token"),
+            (Audience::CalledUrl, "https://mtls.as.example/token"),
+            ("urn:as".into(), "urn:as"),
+        ] {
+            let auth = auth().audience(audience.clone());
+            assert_eq!(auth.needs_issuer(), audience == Audience::Issuer);
+            assert_eq!(assertion(&auth).await.1["aud"], aud);
+        }
     }
 
     #[test]
     fn an_assertion_for_nobody_or_no_time_is_a_fault_of_the_settings() {
         assert!(auth().validate().is_ok());
         for wrong in [
-            PrivateKeyJwt::new(FakeSigner(SigningKeyInfo::new())),
             auth().issuer(""),
             auth().lifetime(Duration::from_millis(999)),
         ] {

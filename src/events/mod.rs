@@ -105,6 +105,36 @@ pub enum Event<'a> {
         /// What is wrong with it.
         error: &'a TokenError,
     },
+    /// The server's metadata couldn't be renewed. What is known of it stays in use.
+    #[non_exhaustive]
+    MetadataNotRenewed {
+        /// The server.
+        issuer: &'a str,
+        /// What went wrong.
+        error: &'a TokenError,
+    },
+    /// The server's metadata names a token endpoint on another host than before. The old one stays
+    /// in use: if the server has really moved, build the token source anew.
+    #[non_exhaustive]
+    EndpointMoved {
+        /// The server.
+        issuer: &'a str,
+        /// The origin of the endpoint in use.
+        kept: &'a str,
+        /// The origin of the one that is named now.
+        named: &'a str,
+    },
+    /// The server's metadata doesn't list the method of client authentication, or its algorithm. It
+    /// is used all the same.
+    #[non_exhaustive]
+    NotAdvertised {
+        /// The server.
+        issuer: &'a str,
+        /// The member of the metadata that it isn't in.
+        list: &'a str,
+        /// What isn't in it.
+        value: &'a str,
+    },
     /// A rejection was handed to the caller: no other send could heal it. Of a stack put together
     /// by hand each rejection is told, as it can't be known what becomes of it there.
     #[non_exhaustive]

@@ -91,6 +91,35 @@ impl Observer for TracingObserver {
                 source = ?std::error::Error::source(error).map(ToString::to_string),
                 "profile refused, the old one stays",
             ),
+            Event::MetadataNotRenewed { issuer, error } => tracing::warn!(
+                target: "tower_oauth",
+                issuer,
+                error = %error,
+                source = ?std::error::Error::source(error).map(ToString::to_string),
+                "metadata not renewed, the old one stays",
+            ),
+            Event::EndpointMoved {
+                issuer,
+                kept,
+                named,
+            } => tracing::warn!(
+                target: "tower_oauth",
+                issuer,
+                kept,
+                named,
+                "metadata names a token endpoint on another host, the old one stays",
+            ),
+            Event::NotAdvertised {
+                issuer,
+                list,
+                value,
+            } => tracing::warn!(
+                target: "tower_oauth",
+                issuer,
+                list,
+                value,
+                "the server doesn't list what is used",
+            ),
             Event::Rejected {
                 origin,
                 generation,

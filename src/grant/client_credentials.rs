@@ -1,18 +1,31 @@
 mod binding;
 mod builder;
 mod keys;
+mod server;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use http::HeaderMap;
 
 pub use self::builder::ClientCredentialsBuilder;
-use self::{binding::Binding, keys::Keys};
+use self::{
+    binding::Binding,
+    keys::{Keys, Set},
+    server::{Named, Server},
+};
 use crate::{
     client_auth::{AuthContext, DynClientAuth},
     clock::Clock,
+    discovery::{Asking, Discovery, Endpoints},
     error::TokenError,
+    events::Observer,
     grant::{BuildError, Fetched, TokenSource},
     keystore::Change,
-    protocol::{Endpoint, Received, Scope, TokenRequest},
+    protocol::{Received, Scope, TokenRequest},
     secret::SecretString,
     token::{AccessToken, Cause},
     transport::TransportLimits,
@@ -50,14 +63,16 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct ClientCredentials {
-    endpoint: Endpoint,
+    server: Server,
     client_id: String,
     auth: Arc<dyn DynClientAuth>,
     parameters: Parameters,
+    extra_headers: HeaderMap,
     keys: Keys,
     require_bound_tokens: bool,
     limits: TransportLimits,
     clock: Clock,
+    observer: OnceLock<Arc<dyn Observer>>,
 }
 
 /// What a token is asked for.
@@ -72,7 +87,49 @@ struct Parameters {
 impl ClientCredentials {
     /// Begins with the address of the token endpoint.
     pub fn builder(token_endpoint: impl Into<String>) -> ClientCredentialsBuilder {
-        ClientCredentialsBuilder::new(token_endpoint.into())
+        ClientCredentialsBuilder::new(Named::Endpoint(token_endpoint.into()))
+    }
+
+    /// Begins with the issuer identifier of the server, which tells the rest in its metadata
+    /// (RFC 8414): an address, or a [`Discovery`] with settings. It is fetched with the first token,
+    /// kept, and renewed in the background.
+    ///
+    /// ```no_run
+    /// # #[cfg(all(feature = "hyper", feature = "jwt"))] {
+    /// # use tower_oauth::{
+    /// #     client_auth::PrivateKeyJwt, grant::ClientCredentials, keystore::RotatingIdentity,
+    /// #     tls::TrustAnchors,
+    /// # };
+    /// # let identity = RotatingIdentity::from_pem_files("client.crt", "client.key")?;
+    /// let source = ClientCredentials::from_issuer("https://as.example")
+    ///     .client_id("orders-service")
+    ///     .auth(PrivateKeyJwt::from_identity(identity))
+    ///     .trust(TrustAnchors::from_pem_file("as-ca.crt")?)
+    ///     .build()?;
+    /// # let _ = source;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_issuer(issuer: impl Into<Discovery>) -> ClientCredentialsBuilder {
+        ClientCredentialsBuilder::new(Named::Issuer(issuer.into()))
+    }
+
+    /// Where the request goes to.
+    async fn endpoints(&self, set: &Set) -> Result<Arc<Endpoints>, TokenError> {
+        match &self.server {
+            Server::Known { endpoints, .. } => Ok(Arc::clone(endpoints)),
+            Server::Discovered(discovered) => {
+                let asking = Asking {
+                    client: set.client.clone(),
+                    limits: self.limits.clone(),
+                    clock: self.clock.clone(),
+                    observer: self.observer.get().cloned().unwrap_or_else(|| Arc::new(())),
+                    method: self.auth.method(),
+                    algorithm: self.auth.signing_algorithm(set.of_auth.as_ref()),
+                };
+                discovered.endpoints(&asking).await
+            }
+        }
     }
 
     async fn request(&self, context: &AuthContext<'_>) -> Result<TokenRequest, TokenError> {
@@ -93,6 +150,7 @@ impl ClientCredentials {
         for (name, value) in extra {
             request.set_secret(name.clone(), value.expose());
         }
+        request.add_headers(&self.extra_headers);
         self.auth.authenticate(context, &mut request).await?;
         Ok(request)
     }
@@ -122,23 +180,22 @@ impl TokenSource for ClientCredentials {
             Cause::Rotation => self.keys.latest()?,
             _ => self.keys.current()?,
         };
+        let endpoints = self.endpoints(&set).await?;
+        let endpoint = &endpoints.called;
         let context = AuthContext {
             client_id: &self.client_id,
-            token_endpoint: &self.endpoint,
+            issuer: self.server.issuer(),
+            token_endpoint: endpoint,
+            conventional_endpoint: &endpoints.conventional,
             now: self.clock.now().wall_after(Duration::ZERO),
             identity: set.of_auth.as_ref(),
         };
         let request = self.request(&context).await?;
-        let answer = set
-            .client
-            .send(
-                request.to_http(&self.endpoint),
-                &self.endpoint,
-                &self.limits,
-            )
-            .await?;
+        let sent = request.to_http(endpoint);
+        let answer = set.client.send(sent, endpoint, &self.limits).await;
+        let answer = answer.inspect_err(|_| self.server.doubt())?;
         let received = Received {
-            from: self.endpoint.origin(),
+            from: endpoint.origin(),
             status: answer.status(),
             headers: answer.headers(),
             body: answer.body(),
@@ -147,7 +204,13 @@ impl TokenSource for ClientCredentials {
         };
         let answer = received
             .read()
-            .map_err(|refusal| self.explain(refusal.into(), &context))?;
+            .map_err(|refusal| self.explain(refusal.into(), &context))
+            .inspect_err(|error| {
+                // Without a word of OAuth it may be no token endpoint any more.
+                if error.oauth_error().is_none() {
+                    self.server.doubt();
+                }
+            })?;
 
         let mut fetched = Fetched::new(AccessToken::new(answer.access_token.as_str())?);
         fetched.expires_in = answer.expires_in;
@@ -176,12 +239,17 @@ impl TokenSource for ClientCredentials {
     fn reload(&self) {
         self.keys.reload();
     }
+
+    fn report_to(&self, observer: Arc<dyn Observer>) {
+        // A clone of a source that has a handle already goes on telling that one's.
+        let _ = self.observer.set(observer);
+    }
 }
 
 impl fmt::Debug for ClientCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientCredentials")
-            .field("token_endpoint", &self.endpoint.origin())
+            .field("server", &self.server.origin())
             .field("client_id", &self.client_id)
             .field("auth", &self.auth.method())
             .field("scope", &self.parameters.scope.to_string())

@@ -1,7 +1,8 @@
-use std::{fmt, future::Future, pin::Pin, time::Duration};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{
     error::TokenError,
+    events::Observer,
     keystore::{Change, ClientIdentity},
     token::{AccessToken, Cause},
 };
@@ -36,6 +37,13 @@ pub trait TokenSource: Send + Sync + 'static {
     /// Somebody says that the identity's files have just been written: they are to be looked at
     /// now. Default: does nothing.
     fn reload(&self) {}
+
+    /// Whom to tell of what happens inside. Called once, when a
+    /// [`TokenHandle`](crate::refresh::TokenHandle) takes the source over; whoever wraps a source
+    /// passes it on. Default: does nothing.
+    fn report_to(&self, observer: Arc<dyn Observer>) {
+        let _ = observer;
+    }
 }
 
 /// What a [`TokenSource`] brought.
@@ -139,6 +147,7 @@ pub(crate) trait DynTokenSource: Send + Sync + 'static {
     fn fetch(&self, cause: Cause) -> BoxFuture<'_, Result<Fetched, TokenError>>;
     fn changed(&self) -> BoxFuture<'_, Change>;
     fn reload(&self);
+    fn report_to(&self, observer: Arc<dyn Observer>);
 }
 
 impl<T: TokenSource> DynTokenSource for T {
@@ -152,5 +161,9 @@ impl<T: TokenSource> DynTokenSource for T {
 
     fn reload(&self) {
         TokenSource::reload(self);
+    }
+
+    fn report_to(&self, observer: Arc<dyn Observer>) {
+        TokenSource::report_to(self, observer);
     }
 }

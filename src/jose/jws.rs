@@ -32,17 +32,54 @@ pub(crate) async fn sign_jws(
         x5t_s256: key.x5t_s256.as_deref(),
         x5c: &key.x5c,
     };
-    let header = serde_json::to_vec(&header).map_err(unserializable)?;
-    let claims = serde_json::to_vec(claims).map_err(unserializable)?;
+    let input = signing_input(&header, claims)?;
+    let signature = signer.sign(input.as_bytes()).await.map_err(unsigned)?;
+    Ok(compact(input, &signature))
+}
 
-    let mut jws = Zeroizing::new(String::new());
-    URL_SAFE_NO_PAD.encode_string(header, &mut jws);
-    jws.push('.');
-    URL_SAFE_NO_PAD.encode_string(claims, &mut jws);
-    let signature = signer.sign(jws.as_bytes()).await.map_err(unsigned)?;
-    jws.push('.');
-    URL_SAFE_NO_PAD.encode_string(signature, &mut jws);
-    Ok(jws)
+/// Authenticates `claims` with a secret, by HS256 (RFC 7518 section 3.2).
+#[cfg(feature = "jwt")]
+pub(crate) fn mac_jws(
+    secret: &[u8],
+    typ: Option<&str>,
+    claims: &impl Serialize,
+) -> Result<Zeroizing<String>, TokenError> {
+    let header = Header {
+        typ,
+        alg: "HS256",
+        kid: None,
+        x5t_s256: None,
+        x5c: &[],
+    };
+    let input = signing_input(&header, claims)?;
+    let mac = hs256(secret, input.as_bytes());
+    Ok(compact(input, mac.as_ref()))
+}
+
+#[cfg(feature = "jwt")]
+pub(super) fn hs256(secret: &[u8], input: &[u8]) -> aws_lc_rs::hmac::Tag {
+    use aws_lc_rs::hmac;
+
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), input)
+}
+
+fn signing_input(
+    header: &Header<'_>,
+    claims: &impl Serialize,
+) -> Result<Zeroizing<String>, TokenError> {
+    let header = serde_json::to_vec(header).map_err(unserializable)?;
+    let claims = serde_json::to_vec(claims).map_err(unserializable)?;
+    let mut input = Zeroizing::new(String::new());
+    URL_SAFE_NO_PAD.encode_string(header, &mut input);
+    input.push('.');
+    URL_SAFE_NO_PAD.encode_string(claims, &mut input);
+    Ok(input)
+}
+
+fn compact(mut input: Zeroizing<String>, signature: &[u8]) -> Zeroizing<String> {
+    input.push('.');
+    URL_SAFE_NO_PAD.encode_string(signature, &mut input);
+    input
 }
 
 fn unserializable(error: serde_json::Error) -> TokenError {

@@ -10,6 +10,8 @@ mod local;
 mod signer;
 
 #[cfg(feature = "jwt")]
+pub(crate) use self::jws::mac_jws;
+#[cfg(feature = "jwt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
 pub use self::local::{LocalSigner, SigningKeyError};
 pub use self::{

@@ -4,3 +4,6 @@
 pub mod first_token {}
 #[doc = include_str!("settings.md")]
 pub mod settings {}
+#[cfg(feature = "profile")]
+#[doc = include_str!("profile.md")]
+pub mod profile {}

@@ -356,7 +356,7 @@ impl Assertion {
     }
 
     fn settle(&self, auth: PrivateKeyJwt) -> PrivateKeyJwt {
-        let auth = auth.audience(&self.audience);
+        let auth = auth.audience(self.audience.as_str());
         let auth = match &self.typ {
             Choice::Usual => auth,
             Choice::This(typ) => auth.typ(typ),

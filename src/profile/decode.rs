@@ -81,34 +81,30 @@ impl de::Error for DecodeError {
 }
 
 fn unknown_key(key: &str, known: &[&str]) -> String {
-    let near = nearest(key, known);
-    // A key whose value may only be named from afar: it is a secret.
-    let plain = near.unwrap_or(key);
-    let plain = plain
-        .strip_suffix("_file")
-        .or_else(|| plain.strip_suffix("_env"))
-        .unwrap_or(plain);
-    let has = |suffix: &str| {
-        known
-            .iter()
-            .any(|it| it.strip_suffix(suffix) == Some(plain))
+    let Some(near) = nearest(key, known) else {
+        return format!("no such key: the keys here are {}", known.join(", "));
     };
-    let is_plain = distance(&key.to_ascii_lowercase(), plain) <= 2;
-    if is_plain && has("_file") && has("_env") {
-        return format!(
-            "a secret can't stand in a profile: write it to a file and name that by \
-             `{plain}_file`, or name an environment variable by `{plain}_env`"
-        );
+    // What can only be named from afar is a secret.
+    let plain = near.strip_suffix("_file").or(near.strip_suffix("_env"));
+    if let Some(plain) = plain.filter(|plain| distance(key, plain) < distance(key, near)) {
+        let has = |suffix: &str| {
+            known
+                .iter()
+                .any(|it| it.strip_suffix(suffix) == Some(plain))
+        };
+        if has("_file") && has("_env") {
+            return format!(
+                "a secret can't stand in a profile: write it to a file and name that by \
+                 `{plain}_file`, or name an environment variable by `{plain}_env`"
+            );
+        }
     }
-    match near {
-        Some(near) => format!("no such key: did you mean `{near}`?"),
-        None => format!("no such key: the keys here are {}", known.join(", ")),
-    }
+    format!("no such key: did you mean `{near}`?")
 }
 
 /// What was probably meant.
 fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    // Nobody mistypes a key so much that it gets three times as long.
+    // Nobody mistypes a key so much that it gets this long.
     if word.len() > 100 {
         return None;
     }

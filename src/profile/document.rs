@@ -6,7 +6,7 @@ use super::{
     decode::decode,
     fault::{Faults, Origin, ProfileError, Stage},
     file::ProfileTable,
-    tree::{Node, Step, Value},
+    tree::{Entry, Node, Place, Step, Value},
     variables::{Environment, expand},
 };
 
@@ -19,7 +19,7 @@ pub(super) struct Document {
 
 impl Document {
     pub(super) fn parse(
-        text: &str,
+        text: &[u8],
         file: Option<&Path>,
         name: Option<&str>,
         environment: Environment<'_>,
@@ -28,6 +28,10 @@ impl Document {
             file: file.map(Path::to_owned),
             ..Origin::default()
         };
+        let text = str::from_utf8(text).map_err(|error| {
+            let place = Place::after(&text[..error.valid_up_to()]);
+            origin.file_error(Some(place), "the file isn't UTF-8")
+        })?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let tree = if is_json(text, file) {
             Node::json(text)
@@ -86,9 +90,6 @@ fn choose(
             format!("expected a table, found {}", tree.kind()),
         );
     };
-    // For editors.
-    entries.retain(|entry| entry.key != "$schema");
-
     let Some(at) = entries.iter().position(|entry| entry.key == "profile") else {
         return match name {
             None => Ok((None, tree)),
@@ -102,7 +103,9 @@ fn choose(
             ),
         };
     };
-    if let Some(other) = entries.iter().find(|entry| entry.key != "profile") {
+    // The schema is for editors.
+    let beside = |entry: &&Entry| !matches!(entry.key.as_str(), "profile" | "$schema");
+    if let Some(other) = entries.iter().find(beside) {
         let message = "a file with `profile` tables holds nothing beside them: move this key into \
                        one of them";
         return wrong(origin, &other.key.clone(), message.to_owned());

@@ -14,8 +14,24 @@ use crate::jose::Algorithm;
 /// are relative to the directory of the file.
 #[derive(Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(extend(
+    "required" = ["token_endpoint", "client_id", "token_endpoint_auth_method"],
+    "if" = { "properties": { "token_endpoint_auth_method": { "const": "client_secret_basic" } } },
+    "then" = { "oneOf": [
+        { "required": ["client_secret_file"] },
+        { "required": ["client_secret_env"] },
+    ] },
+    "else" = { "properties": {
+        "client_secret_file": false,
+        "client_secret_env": false,
+        "client_secret_form_encoding": false,
+    } },
+)))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ProfileTable {
+    /// The address of this schema, for editors. It has no effect.
+    #[serde(rename = "$schema")]
+    _schema: Option<String>,
     /// The issuer identifier of the authorization server. It is the audience of assertions unless
     /// `assertion.aud` says otherwise.
     pub(super) issuer: Option<String>,
@@ -133,8 +149,8 @@ pub(super) struct KeystoreTable {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(extend("allOf" = [
     { "not": { "required": ["file", "key_file"] } },
-    { "not": { "required": ["kid", "without_kid"] } },
-    { "not": { "required": ["typ", "without_typ"] } },
+    { "not": { "required": ["kid", "without_kid"], "properties": { "without_kid": { "const": true } } } },
+    { "not": { "required": ["typ", "without_typ"], "properties": { "without_typ": { "const": true } } } },
 ])))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct AssertionTable {
@@ -217,7 +233,10 @@ pub(super) struct ServerTable {
 #[derive(Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(extend(
-    "oneOf" = [{ "required": ["path"] }, { "required": ["platform"] }],
+    "oneOf" = [
+        { "required": ["path"] },
+        { "required": ["platform"], "properties": { "platform": { "const": true } } },
+    ],
     "not" = { "required": ["password_file", "password_env"] },
 )))]
 #[serde(deny_unknown_fields, default)]
@@ -239,7 +258,10 @@ pub(super) struct TruststoreTable {
 /// Where tokens go, and how.
 #[derive(Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(extend("not" = { "required": ["allowed_origins", "any_https"] })))]
+#[cfg_attr(test, schemars(extend("not" = {
+    "required": ["allowed_origins", "any_https"],
+    "properties": { "any_https": { "const": true } },
+})))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ApiTable {
     /// The origins that get the token, such as https://api.example:8443.

@@ -80,7 +80,9 @@ impl Profile {
     ///
     /// As [`load`](Self::load).
     pub fn parse(text: &str, base: impl AsRef<Path>) -> Result<Self, ProfileError> {
-        Self::parse_with(text, None, base.as_ref(), None, &|name| env::var(name))
+        Self::parse_with(text.as_bytes(), None, base.as_ref(), None, &|name| {
+            env::var(name)
+        })
     }
 
     /// Takes one of several profiles in this text, by its name.
@@ -93,7 +95,7 @@ impl Profile {
         base: impl AsRef<Path>,
         name: &str,
     ) -> Result<Self, ProfileError> {
-        Self::parse_with(text, None, base.as_ref(), Some(name), &|name| {
+        Self::parse_with(text.as_bytes(), None, base.as_ref(), Some(name), &|name| {
             env::var(name)
         })
     }
@@ -109,7 +111,7 @@ impl Profile {
     }
 
     pub(super) fn parse_with(
-        text: &str,
+        text: &[u8],
         file: Option<&Path>,
         base: &Path,
         name: Option<&str>,
@@ -218,12 +220,12 @@ impl fmt::Debug for Profile {
     }
 }
 
-fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    let read = fs::File::open(path)?
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    fs::File::open(path)?
         .take(LIMIT + 1)
-        .read_to_string(&mut text)?;
-    if read as u64 > LIMIT {
+        .read_to_end(&mut text)?;
+    if text.len() as u64 > LIMIT {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
             "it is larger than 1 MiB",

@@ -19,6 +19,17 @@ pub(super) struct Place {
     pub(super) column: usize,
 }
 
+impl Place {
+    /// That of the octet after these.
+    pub(super) fn after(text: &[u8]) -> Self {
+        let last = text.rsplit(|&octet| octet == b'\n').next();
+        Self {
+            line: text.iter().filter(|&&octet| octet == b'\n').count() + 1,
+            column: last.map_or(0, <[u8]>::len) + 1,
+        }
+    }
+}
+
 pub(super) struct Node {
     pub(super) place: Place,
     pub(super) value: Value,

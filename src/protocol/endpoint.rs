@@ -95,7 +95,7 @@ impl fmt::Debug for Endpoint {
 }
 
 /// Scheme, host and port of an absolute address, without user information.
-pub(super) fn origin(uri: &Uri) -> Option<String> {
+pub(crate) fn origin(uri: &Uri) -> Option<String> {
     let scheme = uri.scheme_str()?;
     let host = uri.host().filter(|host| !host.is_empty())?;
     Some(match uri.port_u16() {

@@ -8,14 +8,22 @@
 mod answer;
 mod endpoint;
 mod lifetime;
+mod metadata;
 mod refusal;
 mod request;
 mod retry_after;
 mod scope;
 
-pub(crate) use self::{answer::Received, request::form_encode};
+pub(crate) use self::{
+    answer::Received,
+    endpoint::origin,
+    metadata::{InvalidMetadata, Issuer, Metadata},
+    request::form_encode,
+    retry_after::retry_after,
+};
 pub use self::{
     endpoint::{Endpoint, InvalidEndpoint},
+    metadata::{InvalidIssuer, WellKnown},
     request::TokenRequest,
     scope::{InvalidScope, Scope},
 };

@@ -2,7 +2,7 @@ use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Method, Request,
+    HeaderMap, HeaderValue, Method, Request,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
 use zeroize::Zeroizing;
@@ -17,6 +17,7 @@ use super::Endpoint;
 pub struct TokenRequest {
     parameters: Vec<(Cow<'static, str>, Zeroizing<String>)>,
     authorization: Option<HeaderValue>,
+    extra_headers: HeaderMap,
     credentials: Vec<Zeroizing<Vec<u8>>>,
 }
 
@@ -25,6 +26,7 @@ impl TokenRequest {
         let mut request = Self {
             parameters: Vec::new(),
             authorization: None,
+            extra_headers: HeaderMap::new(),
             credentials: Vec::new(),
         };
         request.set("grant_type", grant_type);
@@ -71,6 +73,14 @@ impl TokenRequest {
         }
     }
 
+    /// Sends these header fields, too. What they hold may be a credential.
+    pub(crate) fn add_headers(&mut self, headers: &HeaderMap) {
+        for value in headers.values() {
+            self.hide_bytes(value.as_bytes());
+        }
+        self.extra_headers.extend(headers.clone());
+    }
+
     /// What the server was told in confidence and may echo.
     pub(crate) fn credentials(&self) -> Vec<&[u8]> {
         self.credentials.iter().map(|c| c.as_slice()).collect()
@@ -81,6 +91,7 @@ impl TokenRequest {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = endpoint.uri().clone();
         let headers = request.headers_mut();
+        headers.clone_from(&self.extra_headers);
         headers.insert(
             CONTENT_TYPE,
             HeaderValue::from_static("application/x-www-form-urlencoded"),

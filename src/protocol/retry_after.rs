@@ -7,7 +7,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 
 /// How long the server asks to wait (RFC 9110 section 10.2.3): seconds or any of the three forms
 /// of a date, at most five minutes. Anything else is ignored.
-pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let delay = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         // More digits than fit are more seconds than are granted.

@@ -76,6 +76,7 @@ impl Shared {
         lifetime: LifetimeConfig,
         clock: Clock,
     ) -> Self {
+        source.report_to(Arc::clone(&observer));
         Self {
             source,
             observer,

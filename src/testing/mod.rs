@@ -9,6 +9,8 @@
 //! answers, an outage, hostile answers that echo credentials, and barriers that hold requests
 //! until a test has brought everything into place.
 //!
+//! A [`FakeProxy`] stands between them and a client, and doesn't always let it pass.
+//!
 //! They are made for this crate's own tests and examples, and for the tests of its users. They
 //! are no base for a server: state is kept in memory and grows with every request.
 //!
@@ -46,6 +48,7 @@ mod handshake;
 mod log;
 mod net;
 mod pki;
+mod proxy;
 mod resource;
 mod self_signed;
 mod tokens;
@@ -60,6 +63,7 @@ pub use self::{
     },
     handshake::Handshake,
     pki::{ClientPem, KeyKind, Pki},
+    proxy::{FakeProxy, ReceivedConnect},
     resource::{
         FakeResource, FakeResourceBuilder, ReceivedBody, ReceivedCall, Refusal, ResourceCounters,
     },

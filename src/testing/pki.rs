@@ -40,14 +40,22 @@ impl Pki {
     ///
     /// When the cryptographic library fails, which it doesn't on a sane machine.
     pub fn new() -> io::Result<Self> {
-        let root_params = authority("throw-away root", BasicConstraints::Unconstrained);
+        Self::named("throw-away")
+    }
+
+    /// One whose certificates can be told from those of others by their names.
+    pub(super) fn named(name: &str) -> io::Result<Self> {
+        let root_params = authority(&format!("{name} root"), BasicConstraints::Unconstrained);
         let root_key = KeyPair::generate().map_err(io::Error::other)?;
         let root = root_params
             .self_signed(&root_key)
             .map_err(io::Error::other)?;
         let root_issuer = Issuer::new(root_params, root_key);
 
-        let params = authority("throw-away intermediate", BasicConstraints::Constrained(0));
+        let params = authority(
+            &format!("{name} intermediate"),
+            BasicConstraints::Constrained(0),
+        );
         let key = KeyPair::generate().map_err(io::Error::other)?;
         let intermediate = params
             .signed_by(&key, &root_issuer)

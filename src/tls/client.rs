@@ -1,15 +1,14 @@
 use http_body::Body;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
 
-use super::TlsConfig;
+use super::{Connector, TlsConfig};
 use crate::error::{BoxError, TokenError};
 
 /// The client that [`hyper_client`] makes.
-pub type HyperClient<B> = Client<HttpsConnector<HttpConnector>, B>;
+pub type HyperClient<B> = Client<Connector, B>;
 
 /// A pooling HTTPS client with these TLS settings, to be called through an
 /// [`OAuthLayer`](crate::service::OAuthLayer).
@@ -17,7 +16,8 @@ pub type HyperClient<B> = Client<HttpsConnector<HttpConnector>, B>;
 /// It speaks https only; HTTP/1.1, and HTTP/2 with servers that offer it when the feature `http2`
 /// is on. It has no deadline and follows no redirect: put layers above it. A certificate-bound
 /// token (RFC 8705 section 3) needs the [identity](TlsConfig::identity) that it was fetched with;
-/// when that may change, use a [`RotatingClient`](super::RotatingClient).
+/// when that may change, use a [`RotatingClient`](super::RotatingClient). What goes wrong at a
+/// [`Proxy`](super::Proxy) is a [`ProxyError`](super::ProxyError) in the chain of the error's sources.
 ///
 /// ```no_run
 /// use bytes::Bytes;
@@ -42,18 +42,11 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    let connector = HttpsConnectorBuilder::new()
-        .with_tls_config(tls.client_config()?)
-        .https_only()
-        .enable_http1();
     #[cfg(feature = "http2")]
-    let connector = connector.enable_http2();
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    // A request of two writes, such as one over HTTP/2, would wait for the acknowledgement of the
-    // first, which the other side puts off for 40 ms.
-    tcp.set_nodelay(true);
+    let connector = Connector::http1_or_2(tls)?;
+    #[cfg(not(feature = "http2"))]
+    let connector = Connector::http1(tls)?;
     Ok(Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
-        .build(connector.wrap_connector(tcp)))
+        .build(connector))
 }

@@ -2,13 +2,13 @@ use std::sync::Arc;
 
 use rustls::{ClientConfig, client::danger::ServerCertVerifier, crypto::CryptoProvider};
 
-use super::TrustAnchors;
+use super::{Proxy, TrustAnchors};
 use crate::{
     error::{ErrorKind, TokenError},
     keystore::ClientIdentity,
 };
 
-/// How to talk TLS: whom to trust, and as whom to appear.
+/// How to talk TLS: whom to trust, as whom to appear, and through which proxy.
 ///
 /// TLS 1.2 and 1.3, with rustls. Its crypto provider is the one that the process has installed,
 /// else aws-lc-rs; none is ever installed from here. Server certificates are always verified.
@@ -16,14 +16,16 @@ use crate::{
 pub struct TlsConfig {
     trust: TrustAnchors,
     identity: Option<ClientIdentity>,
+    proxy: Option<Proxy>,
 }
 
 impl TlsConfig {
-    /// Trusts these authorities and no others, and shows no certificate.
+    /// Trusts these authorities and no others, shows no certificate, and connects directly.
     pub fn new(trust: TrustAnchors) -> Self {
         Self {
             trust,
             identity: None,
+            proxy: None,
         }
     }
 
@@ -32,6 +34,21 @@ impl TlsConfig {
     pub fn identity(mut self, identity: &ClientIdentity) -> Self {
         self.identity = Some(identity.clone());
         self
+    }
+
+    /// Connects through this proxy. Default: directly, whatever the environment says.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
+    pub(crate) fn through(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
+    }
+
+    pub(crate) fn shown(&self) -> Option<&ClientIdentity> {
+        self.identity.as_ref()
     }
 
     /// The rustls form. Each call makes one of its own: an identity never shares sessions or
@@ -63,6 +80,12 @@ impl TlsConfig {
             }
             None => Ok(builder.with_no_client_auth()),
         }
+    }
+}
+
+impl From<TrustAnchors> for TlsConfig {
+    fn from(trust: TrustAnchors) -> Self {
+        Self::new(trust)
     }
 }
 

@@ -12,7 +12,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower::{Service, ServiceExt, util::Oneshot};
 
-use super::{HyperClient, TlsConfig, TrustAnchors, hyper_client};
+use super::{HyperClient, TlsConfig, hyper_client};
 use crate::{
     error::{BoxError, TokenError},
     keystore::{ClientIdentity, IdentityNumber, RotatingIdentity, Shown, WeakIdentity},
@@ -78,13 +78,14 @@ struct Entry<C> {
 }
 
 impl RotatingClient<()> {
-    /// Clients as [`hyper_client`] makes them, which trust these authorities.
+    /// Clients as [`hyper_client`] makes them, which trust these authorities, or have these settings
+    /// and the identity in place of theirs.
     ///
     /// # Errors
     ///
     /// Kind [`Configuration`](crate::ErrorKind::Configuration): rustls refuses the settings.
     pub fn hyper<B>(
-        trust: TrustAnchors,
+        tls: impl Into<TlsConfig>,
         identity: impl Into<RotatingIdentity>,
     ) -> Result<RotatingClient<HyperClient<B>>, TokenError>
     where
@@ -92,10 +93,8 @@ impl RotatingClient<()> {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        let identity = identity.into();
-        let make = move |identity: &ClientIdentity| {
-            hyper_client(&TlsConfig::new(trust.clone()).identity(identity))
-        };
+        let (tls, identity) = (tls.into(), identity.into());
+        let make = move |identity: &ClientIdentity| hyper_client(&tls.clone().identity(identity));
         make(&identity.current())?;
         Ok(RotatingClient::new(identity, make))
     }

@@ -79,6 +79,7 @@ impl Verifier {
         let refused = |certificate: &Certificate<'_>, why| {
             Some(Refused {
                 subject: certificate.subject(),
+                issuer: certificate.issuer(),
                 why,
             })
         };
@@ -104,14 +105,18 @@ impl Verifier {
                     .find(|known| {
                         !known.is_authority() && issued.iter().any(|it| it.may_be_issued_by(known))
                     })
-                    .and_then(|known| refused(&known, Why::NoAuthority))
+                    .map_or_else(
+                        || refused(&certificate, Why::UnknownIssuer),
+                        |known| refused(&known, Why::NoAuthority),
+                    )
             }
+            // It has the name of one that is trusted, and isn't it.
+            E::BadSignature => refused(&certificate, Why::UnknownIssuer),
             E::Expired
             | E::ExpiredContext { .. }
             | E::NotValidYet
             | E::NotValidYetContext { .. }
-            | E::Revoked
-            | E::BadSignature => None,
+            | E::Revoked => None,
             // Which of its kinds depends on the version of rustls.
             _ => std::iter::once(leaf)
                 .chain(chain)
@@ -193,6 +198,7 @@ impl ServerCertVerifier for Verifier {
 pub(crate) struct Refused {
     /// Whose certificate is the cause.
     subject: String,
+    issuer: String,
     why: Why,
 }
 
@@ -203,12 +209,40 @@ enum Why {
     Sha1,
     UnknownSelfSigned,
     NoAuthority,
+    UnknownIssuer,
+}
+
+impl Refused {
+    /// Whether it is for want of an authority that is trusted.
+    pub(super) fn is_of_unknown_issuer(&self) -> bool {
+        match self.why {
+            Why::UnknownSelfSigned | Why::NoAuthority | Why::UnknownIssuer => true,
+            Why::NoAlternativeName | Why::OldVersion | Why::Sha1 => false,
+        }
+    }
+
+    /// Who has issued the server's certificate, if nobody trusts them.
+    pub(super) fn issuer(&self) -> Option<&str> {
+        match self.why {
+            Why::UnknownSelfSigned | Why::UnknownIssuer => Some(&self.issuer),
+            // The certificate that is the cause isn't the server's.
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the certificate of {} ", self.subject)?;
         f.write_str(match self.why {
+            Why::UnknownIssuer => {
+                return write!(
+                    f,
+                    "is issued by {}, and no authority that is trusted is behind that: trust the \
+                     one that is, if it is the right one",
+                    self.issuer
+                );
+            }
             Why::NoAlternativeName => {
                 "has its host's name in the common name alone, which Java takes and nobody else: \
                  have it issued anew with a subjectAltName"

@@ -7,6 +7,8 @@ use http_body_util::Full;
 use tower::Service;
 
 use super::{TransportLimits, fault, service::ServiceTransport};
+#[cfg(feature = "hyper")]
+use crate::tls::Proxy;
 use crate::{
     error::{BoxError, ErrorKind, TokenError},
     keystore::ClientIdentity,
@@ -42,6 +44,8 @@ pub trait TokenTransport: Send + Sync + 'static {
 pub struct HttpClient {
     transport: Arc<dyn DynTokenTransport>,
     identity: Option<ClientIdentity>,
+    #[cfg(feature = "hyper")]
+    proxy: Option<Proxy>,
 }
 
 impl HttpClient {
@@ -79,6 +83,8 @@ impl HttpClient {
         Self {
             transport: Arc::new(transport),
             identity: None,
+            #[cfg(feature = "hyper")]
+            proxy: None,
         }
     }
 
@@ -87,6 +93,13 @@ impl HttpClient {
     #[must_use]
     pub fn presents(mut self, identity: ClientIdentity) -> Self {
         self.identity = Some(identity);
+        self
+    }
+
+    /// Says which proxy to name when nothing else is known.
+    #[cfg(feature = "hyper")]
+    pub(super) fn through(mut self, proxy: Option<Proxy>) -> Self {
+        self.proxy = proxy;
         self
     }
 
@@ -106,7 +119,8 @@ impl HttpClient {
             .await
             .map_err(|_| {
                 let (origin, deadline) = (endpoint.origin(), limits.deadline);
-                let message = format!("{origin} didn't answer within {deadline:?}");
+                let way = self.way_to(endpoint);
+                let message = format!("{origin} didn't answer within {deadline:?}{way}");
                 TokenError::new(ErrorKind::Timeout, message).with_hint(
                     "check that it can be reached from here; `TransportLimits::deadline` sets \
                      the time",
@@ -119,6 +133,18 @@ impl HttpClient {
             return Err(fault::told_apart(AnswerTooLarge { limit }.into(), endpoint));
         }
         Ok(answer)
+    }
+
+    /// The proxy on the way, in words.
+    #[cfg_attr(not(feature = "hyper"), expect(unused_variables))]
+    fn way_to(&self, endpoint: &Endpoint) -> String {
+        #[cfg(feature = "hyper")]
+        if let Some(proxy) = &self.proxy
+            && let Some(server) = proxy.server_for(endpoint.uri())
+        {
+            return format!(" through the proxy {server}");
+        }
+        String::new()
     }
 }
 

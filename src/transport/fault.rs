@@ -18,7 +18,7 @@ pub(super) fn told_apart(error: BoxError, endpoint: &Endpoint) -> TokenError {
             .with_hint("is this the token endpoint? `TransportLimits::max_answer` sets the limit");
     }
     #[cfg(feature = "hyper")]
-    if let Some(fault) = tls::fault(&*error, origin) {
+    if let Some(fault) = below::fault(&*error, origin) {
         return fault.with_source(error);
     }
     TokenError::new(ErrorKind::Transport, format!("no answer from {origin}"))
@@ -30,19 +30,27 @@ pub(super) fn told_apart(error: BoxError, endpoint: &Endpoint) -> TokenError {
 }
 
 #[cfg(feature = "hyper")]
-mod tls {
-    use std::{borrow::Cow, error::Error as StdError, io};
+mod below {
+    use std::{borrow::Cow, error::Error as StdError};
 
     use rustls::{AlertDescription as Alert, CertificateError, Error as TlsError};
 
     use crate::{
         error::{ErrorKind, TokenError},
-        tls::Refused,
+        tls::{self, ProxyError},
     };
 
-    /// What went wrong in TLS, if that is where it went wrong.
+    /// What went wrong at the proxy or in TLS, if that is where it went wrong.
     pub(super) fn fault(error: &(dyn StdError + 'static), origin: &str) -> Option<TokenError> {
-        Some(match find(error)? {
+        if let Some(error) = tls::find::<ProxyError>(error) {
+            let fault = TokenError::new(ErrorKind::Proxy, error.to_string());
+            return Some(
+                fault
+                    .with_hint(error.hint())
+                    .temporary(error.is_temporary()),
+            );
+        }
+        Some(match tls::find(error)? {
             TlsError::InvalidCertificate(why) => TokenError::new(
                 ErrorKind::Transport,
                 format!("the certificate of {origin} isn't trusted"),
@@ -73,9 +81,7 @@ mod tls {
     }
 
     fn cure(why: &CertificateError) -> Cow<'static, str> {
-        if let CertificateError::Other(other) = why
-            && let Some(refused) = other.0.downcast_ref::<Refused>()
-        {
+        if let Some(refused) = tls::refused(why) {
             return refused.to_string().into();
         }
         "trust the authority that issued it, and check that the address has the name in the \
@@ -101,24 +107,10 @@ mod tls {
         )
     }
 
-    fn find<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a TlsError> {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            if let Some(found) = error.downcast_ref() {
-                return Some(found);
-            }
-            // An `io::Error` names the source of what it holds, not what it holds.
-            let held = error.downcast_ref().and_then(io::Error::get_ref);
-            next = match held {
-                Some(held) => Some(held),
-                None => error.source(),
-            };
-        }
-        None
-    }
-
     #[cfg(test)]
     mod tests {
+        use std::io;
+
         use super::*;
 
         fn as_hyper_wraps_it(error: TlsError) -> io::Error {

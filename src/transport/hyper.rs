@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::{
     client::legacy::{
         Client,
@@ -13,7 +12,7 @@ use super::HttpClient;
 use crate::{
     error::TokenError,
     keystore::ClientIdentity,
-    tls::{TlsConfig, TrustAnchors},
+    tls::{Connector, TlsConfig},
 };
 
 /// Tokens are fetched rarely: few idle connections live until the next time, and a server may
@@ -21,38 +20,35 @@ use crate::{
 const IDLE: Duration = Duration::from_secs(15);
 
 impl HttpClient {
-    /// Sends requests through hyper: HTTP/1.1 over TLS, trusting these authorities and no others,
-    /// and showing the client's certificate if there is one. Needs neither network nor runtime
-    /// until a token is fetched.
+    /// Sends requests through hyper: HTTP/1.1 over TLS, trusting these authorities and no others
+    /// or with these settings, and showing the client's certificate if there is one, in place of
+    /// theirs. Needs neither network nor runtime until a token is fetched.
     ///
     /// # Errors
     ///
     /// When the TLS settings can't be used.
     #[cfg_attr(docsrs, doc(cfg(feature = "hyper")))]
     pub fn hyper(
-        trust: TrustAnchors,
+        tls: impl Into<TlsConfig>,
         identity: Option<ClientIdentity>,
     ) -> Result<Self, TokenError> {
-        let tls = TlsConfig::new(trust);
-        let tls = match &identity {
-            Some(identity) => tls.identity(identity),
-            None => tls,
-        };
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls.client_config()?)
-            .https_only()
-            .enable_http1()
-            .wrap_connector(tcp(false));
-        let client = Self::over(connector);
-        Ok(match identity {
-            Some(identity) => client.presents(identity),
+        let mut tls = tls.into();
+        if let Some(identity) = &identity {
+            tls = tls.identity(identity);
+        }
+        let client = Self::over(Connector::http1(&tls)?).through(tls.through().cloned());
+        Ok(match tls.shown() {
+            Some(shown) => client.presents(shown.clone()),
             None => client,
         })
     }
 
     /// Without TLS: for an [`Endpoint`](crate::protocol::Endpoint) that may do without.
     pub(crate) fn plain_http() -> Self {
-        Self::over(tcp(true))
+        let mut tcp = HttpConnector::new();
+        // A head and a body are two writes: the second must not wait for the first to be acknowledged.
+        tcp.set_nodelay(true);
+        Self::over(tcp)
     }
 
     fn over(connector: impl Connect + Clone + Send + Sync + 'static) -> Self {
@@ -62,14 +58,6 @@ impl HttpClient {
             .build(connector);
         Self::service(client)
     }
-}
-
-/// A head and a body are two writes: the second must not wait for the first to be acknowledged.
-fn tcp(plain_only: bool) -> HttpConnector {
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(plain_only);
-    tcp.set_nodelay(true);
-    tcp
 }
 
 #[cfg(all(test, feature = "testing"))]

@@ -30,6 +30,12 @@ impl TransportLimits {
         self.max_answer = octets;
         self
     }
+
+    /// The same, for answers that have less to say.
+    pub(crate) fn at_most(mut self, octets: usize) -> Self {
+        self.max_answer = self.max_answer.min(octets);
+        self
+    }
 }
 
 impl Default for TransportLimits {

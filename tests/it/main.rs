@@ -8,5 +8,6 @@ mod kit;
 mod layer;
 mod life;
 mod over_tls;
+mod profile;
 mod rotation;
 mod support;

@@ -1,18 +1,24 @@
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::{
     ClientCredentials, Parameters,
     keys::{Clients, Keys, MapClient, Origin},
+    server::{Named, Server, Settings},
 };
 #[cfg(feature = "hyper")]
-use crate::tls::TrustAnchors;
+use crate::tls::{Proxy, TlsConfig, TrustAnchors};
 use crate::{
     client_auth::{ClientAuth, DynClientAuth},
     clock::Clock,
     error::TokenError,
     grant::BuildError,
     keystore::{ClientIdentity, RotatingIdentity},
-    protocol::{Endpoint, InvalidScope},
+    protocol::InvalidScope,
     secret::SecretString,
     transport::{HttpClient, TransportLimits},
 };
@@ -20,16 +26,20 @@ use crate::{
 /// Builds [`ClientCredentials`].
 #[must_use]
 pub struct ClientCredentialsBuilder {
-    token_endpoint: String,
+    server: Named,
+    issuer: Option<String>,
     allow_plain_http: bool,
     client_id: String,
     auth: Option<Arc<dyn DynClientAuth>>,
     parameters: Parameters,
     invalid_scope: Option<InvalidScope>,
+    extra_headers: Vec<(String, SecretString)>,
     http_clients: Option<Origin>,
     map_http_client: Option<Arc<MapClient>>,
     #[cfg(feature = "hyper")]
     trust: Option<TrustAnchors>,
+    #[cfg(feature = "hyper")]
+    proxy: Option<Proxy>,
     identity: Option<RotatingIdentity>,
     mtls_token_endpoint: Option<String>,
     require_bound_tokens: bool,
@@ -38,18 +48,22 @@ pub struct ClientCredentialsBuilder {
 }
 
 impl ClientCredentialsBuilder {
-    pub(super) fn new(token_endpoint: String) -> Self {
+    pub(super) fn new(server: Named) -> Self {
         Self {
-            token_endpoint,
+            server,
+            issuer: None,
             allow_plain_http: false,
             client_id: String::new(),
             auth: None,
             parameters: Parameters::default(),
             invalid_scope: None,
+            extra_headers: Vec::new(),
             http_clients: None,
             map_http_client: None,
             #[cfg(feature = "hyper")]
             trust: None,
+            #[cfg(feature = "hyper")]
+            proxy: None,
             identity: None,
             mtls_token_endpoint: None,
             require_bound_tokens: false,
@@ -58,7 +72,14 @@ impl ClientCredentialsBuilder {
         }
     }
 
-    /// Accepts a token endpoint without TLS if it is on this machine: for tests and sidecars.
+    /// The server's issuer identifier, exactly as it writes it: whom assertions are for. Default:
+    /// unknown, unless it all began [`from_issuer`](ClientCredentials::from_issuer).
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.issuer = Some(issuer.into());
+        self
+    }
+
+    /// Accepts a server without TLS if it is on this machine: for tests and sidecars.
     /// Default: https only.
     pub fn allow_plain_http(mut self) -> Self {
         self.allow_plain_http = true;
@@ -112,12 +133,28 @@ impl ClientCredentialsBuilder {
         self
     }
 
+    /// Sends another header field with each token request, which this server or something on the way
+    /// wants; may be called several times. Its value may be a secret: it is never formatted, and cut
+    /// out of what the server says. Default: none.
+    pub fn extra_header(mut self, name: impl Into<String>, value: impl Into<SecretString>) -> Self {
+        self.extra_headers.push((name.into(), value.into()));
+        self
+    }
+
     /// Trusts these authorities and no others to vouch for the authorization server. Default: what
     /// the operating system trusts with the feature `platform-roots`, else to be set.
     #[cfg(feature = "hyper")]
     #[cfg_attr(docsrs, doc(cfg(feature = "hyper")))]
     pub fn trust(mut self, trust: TrustAnchors) -> Self {
         self.trust = Some(trust);
+        self
+    }
+
+    /// Sends requests through this proxy. Default: directly, whatever the environment says.
+    #[cfg(feature = "hyper")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "hyper")))]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = Some(proxy);
         self
     }
 
@@ -197,9 +234,6 @@ impl ClientCredentialsBuilder {
     ///
     /// A [`BuildError`] names the setting and the cure.
     pub fn build(mut self) -> Result<ClientCredentials, BuildError> {
-        let endpoint = self.endpoint(&self.token_endpoint)?;
-        let alias = self.mtls_token_endpoint.take();
-        let alias = alias.map(|url| self.endpoint(&url)).transpose()?;
         if self.client_id.is_empty() {
             return Err(BuildError::MissingClientId);
         }
@@ -210,45 +244,45 @@ impl ClientCredentialsBuilder {
             return Err(BuildError::Scope { source });
         }
         self.parameters.check()?;
+        let extra_headers = headers(&self.extra_headers)?;
 
         let shown = self.shown(&*auth)?;
         let presents = shown.is_some()
             || matches!(&self.http_clients, Some(Origin::Given(it)) if it.identity().is_some());
-        let endpoint = match alias {
-            Some(alias) if presents || auth.is_mutual_tls() => alias,
-            _ => endpoint,
+        let server = Settings {
+            named: self.server.clone(),
+            issuer: self.issuer.take(),
+            mtls_token_endpoint: self.mtls_token_endpoint.take(),
+            allow_plain_http: self.allow_plain_http,
         };
-        if shown.is_some() && endpoint.is_plain_http() {
+        let server = server.server(presents || auth.is_mutual_tls())?;
+        if auth.needs_issuer() && server.issuer().is_none() {
+            return Err(BuildError::MissingIssuer);
+        }
+        if shown.is_some() && server.is_plain_http() {
             return Err(BuildError::IdentityWithoutTls);
         }
         if self.require_bound_tokens && !presents {
             return Err(BuildError::BoundTokensWithoutIdentity);
         }
         let clients = Clients {
-            origin: self.clients(&endpoint, shown.as_ref())?,
+            origin: self.clients(&server, shown.as_ref())?,
             map: self.map_http_client,
         };
         let keys = Keys::new(shown, auth.identity().cloned(), clients)
             .map_err(|source| BuildError::Tls { source })?;
         Ok(ClientCredentials {
-            endpoint,
+            server,
             client_id: self.client_id,
             auth,
             parameters: self.parameters,
+            extra_headers,
             keys,
             require_bound_tokens: self.require_bound_tokens,
             limits: self.limits,
             clock: self.clock,
+            observer: OnceLock::new(),
         })
-    }
-
-    fn endpoint(&self, url: &str) -> Result<Endpoint, BuildError> {
-        let endpoint = if self.allow_plain_http {
-            Endpoint::allow_plain_http(url)
-        } else {
-            Endpoint::new(url)
-        };
-        endpoint.map_err(|source| BuildError::Endpoint { source })
     }
 
     /// Whose certificate is shown.
@@ -263,15 +297,19 @@ impl ClientCredentialsBuilder {
     /// The clients that show the certificate asked for.
     fn clients(
         &mut self,
-        endpoint: &Endpoint,
+        server: &Server,
         shown: Option<&RotatingIdentity>,
     ) -> Result<Origin, BuildError> {
         let Some(clients) = self.http_clients.take() else {
-            return self.own_clients(endpoint);
+            return self.own_clients(server);
         };
         #[cfg(feature = "hyper")]
         if self.trust.is_some() {
             return Err(BuildError::TlsOfHttpClient { setting: "trust" });
+        }
+        #[cfg(feature = "hyper")]
+        if self.proxy.is_some() {
+            return Err(BuildError::TlsOfHttpClient { setting: "proxy" });
         }
         if let Origin::Given(client) = &clients {
             // It can't be another one for another certificate.
@@ -286,20 +324,55 @@ impl ClientCredentialsBuilder {
     }
 
     #[cfg(feature = "hyper")]
-    fn own_clients(&mut self, endpoint: &Endpoint) -> Result<Origin, BuildError> {
-        if endpoint.is_plain_http() {
+    fn own_clients(&mut self, server: &Server) -> Result<Origin, BuildError> {
+        let proxy = self.proxy.take();
+        if server.is_plain_http() {
+            let target = server.uri();
+            if proxy.is_some_and(|it| target.is_some_and(|uri| it.server_for(&uri).is_some())) {
+                return Err(BuildError::ProxyWithoutTls);
+            }
             return Ok(Origin::Given(HttpClient::plain_http()));
         }
         let trust = self.trust.take();
         #[cfg(feature = "platform-roots")]
         let trust = trust.or_else(|| Some(TrustAnchors::platform()));
-        trust.map(Origin::Own).ok_or(BuildError::MissingTrust)
+        let tls = TlsConfig::new(trust.ok_or(BuildError::MissingTrust)?);
+        Ok(Origin::Own(match proxy {
+            Some(proxy) => tls.proxy(proxy),
+            None => tls,
+        }))
     }
 
     #[cfg(not(feature = "hyper"))]
-    fn own_clients(&mut self, _: &Endpoint) -> Result<Origin, BuildError> {
+    fn own_clients(&mut self, _: &Server) -> Result<Origin, BuildError> {
         Err(BuildError::MissingHttpClient)
     }
+}
+
+/// Header fields that the request, the client authentication or the connection sets.
+const RESERVED: &[HeaderName] = &[
+    header::ACCEPT,
+    header::AUTHORIZATION,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::HOST,
+    header::TRANSFER_ENCODING,
+];
+
+fn headers(extra: &[(String, SecretString)]) -> Result<HeaderMap, BuildError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in extra {
+        let wrong = || BuildError::ExtraHeader { name: name.clone() };
+        let name = HeaderName::try_from(name).map_err(|_| wrong())?;
+        let mut value = HeaderValue::try_from(value.expose()).map_err(|_| wrong())?;
+        if RESERVED.contains(&name) {
+            return Err(wrong());
+        }
+        value.set_sensitive(true);
+        headers.append(name, value);
+    }
+    Ok(headers)
 }
 
 impl fmt::Debug for ClientCredentialsBuilder {

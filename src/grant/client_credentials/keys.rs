@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[cfg(feature = "hyper")]
-use crate::tls::TrustAnchors;
+use crate::tls::TlsConfig;
 use crate::{
     error::TokenError,
     keystore::{Change, ClientIdentity, IdentityNumber, RotatingIdentity, Watch},
@@ -36,7 +36,7 @@ pub(super) enum Origin {
     /// One for each identity: a client that swapped its certificate inside would go on with old
     /// connections, and resume old sessions, of which the server keeps the old certificate.
     #[cfg(feature = "hyper")]
-    Own(TrustAnchors),
+    Own(TlsConfig),
 }
 
 pub(super) type MakeClient =
@@ -180,7 +180,7 @@ impl Clients {
             Origin::Given(client) => client.clone(),
             Origin::Made(make) => presenting(make(shown)?, shown),
             #[cfg(feature = "hyper")]
-            Origin::Own(trust) => HttpClient::hyper(trust.clone(), shown.cloned())?,
+            Origin::Own(tls) => HttpClient::hyper(tls.clone(), shown.cloned())?,
         };
         Ok(match &self.map {
             Some(map) => {

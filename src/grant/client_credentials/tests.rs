@@ -11,8 +11,8 @@ use super::*;
 use crate::{
     BoxError, ErrorKind, ManualClock,
     client_auth::{
-        ClientAuth, ClientSecretBasic, FileAssertion, PrivateKeyJwt, SelfSignedTlsClientAuth,
-        TlsClientAuth,
+        Audience, ClientAuth, ClientSecretBasic, ClientSecretPost, FileAssertion, NoClientAuth,
+        PrivateKeyJwt, SelfSignedTlsClientAuth, TlsClientAuth,
     },
     jose::{Algorithm, Signer, SigningKeyInfo},
     transport::{HttpClient, TokenTransport},
@@ -127,6 +127,10 @@ fn of_vector(case: &Value, transport: &RecordingTransport) -> Option<ClientCrede
     let client = |id: &str, builder: ClientCredentialsBuilder| builder.client_id(id);
     Some(match case["id"].as_str().unwrap() {
         "client-secret-basic" => client("s6BhdRkqt3", builder(secret, transport)),
+        "client-secret-post" => client(
+            "s6BhdRkqt3",
+            builder(ClientSecretPost::new("7Fjfp0ZBr1KtDRbnfVdmIw"), transport),
+        ),
         "private-key-jwt" => builder(jwt(), transport),
         "self-signed-tls-client-auth" => builder(SelfSignedTlsClientAuth::external(), transport),
         "spiffe-x509" => client(
@@ -203,12 +207,7 @@ async fn every_request_of_the_vectors_looks_as_they_say() {
     }
     assert_eq!(
         not_offered,
-        [
-            "client-secret-post",
-            "token-exchange",
-            "jwt-bearer-grant",
-            "refresh-token"
-        ]
+        ["token-exchange", "jwt-bearer-grant", "refresh-token"]
     );
 }
 
@@ -217,6 +216,79 @@ async fn nothing_is_sent_that_was_not_asked_for() {
     let transport = RecordingTransport::token();
     let request = sent(builder(basic(), &transport), &transport).await;
     assert_eq!(request.body(), "grant_type=client_credentials");
+}
+
+#[tokio::test]
+async fn a_client_that_proves_nothing_says_who_it_is() {
+    let transport = RecordingTransport::token();
+    let request = sent(builder(NoClientAuth::new(), &transport), &transport).await;
+    let form = "grant_type=client_credentials&client_id=orders-service";
+    assert_eq!(request.body(), form);
+    assert!(!request.headers().contains_key(AUTHORIZATION));
+}
+
+#[cfg(feature = "jwt")]
+#[tokio::test]
+async fn a_secret_that_makes_assertions_is_not_sent() {
+    let transport = RecordingTransport::token();
+    let auth = crate::client_auth::ClientSecretJwt::new(SECRET);
+    let builder = builder(auth, &transport).issuer("https://as.example");
+    let request = sent(builder, &transport).await;
+    let names: Vec<_> = form(&request).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(
+        names,
+        [
+            "grant_type",
+            "client_id",
+            "client_assertion_type",
+            "client_assertion"
+        ]
+    );
+    assert!(!request.headers().contains_key(AUTHORIZATION));
+}
+
+#[tokio::test]
+async fn extra_headers_are_sent_and_their_echo_is_cut_out() {
+    let key = "a-key-of-the-gateway";
+    let transport = RecordingTransport::status(400, "{\"error\":\"a-key-of-the-gateway\"}");
+    let source = builder(basic(), &transport)
+        .extra_header("x-api-key", key)
+        .build()
+        .unwrap();
+    let error = fetch(&source).await.unwrap_err();
+    assert!(!format!("{error:?} {error}").contains(key), "{error}");
+    let requests = transport.requests();
+    assert_eq!(requests[0].headers()["x-api-key"], key);
+    assert!(requests[0].headers()["x-api-key"].is_sensitive());
+}
+
+#[test]
+fn an_extra_header_cannot_be_one_that_is_set_here() {
+    for (name, value) in [
+        ("Authorization", "Bearer x"),
+        ("content-type", "text/plain"),
+        ("host", "other.example"),
+        ("a b", "v4lue"),
+        ("x-api-key", "v4lue\r\nb"),
+    ] {
+        let transport = RecordingTransport::token();
+        let builder = builder(basic(), &transport).extra_header(name, value);
+        let error = builder.build().unwrap_err();
+        assert!(matches!(error, BuildError::ExtraHeader { .. }), "{name}");
+        assert!(!format!("{error}").contains(value), "{error}");
+    }
+}
+
+#[test]
+fn an_assertion_for_nobody_cannot_be_built() {
+    let transport = RecordingTransport::token();
+    let jwt = || PrivateKeyJwt::new(FakeSigner(SigningKeyInfo::new()));
+    let error = builder(jwt(), &transport).build().unwrap_err();
+    assert!(matches!(error, BuildError::MissingIssuer), "{error}");
+    let known = builder(jwt(), &transport).issuer("https://as.example");
+    assert!(known.build().is_ok());
+    let custom = builder(jwt().audience("urn:as"), &transport);
+    assert!(custom.build().is_ok());
 }
 
 #[tokio::test]
@@ -500,6 +572,12 @@ fn each_wrong_setting_is_named() {
     let client = || HttpClient::from_transport(transport.clone());
     let to = |url: &str| ClientCredentials::builder(url).client_id("a").auth(basic());
     let fine = || to(URL).http_client(client());
+    let from = |server: Discovery| {
+        let builder = ClientCredentials::from_issuer(server).client_id("a");
+        builder
+            .auth(jwt().audience(Audience::Issuer))
+            .http_client(client())
+    };
     assert!(fine().build().is_ok());
     assert!(
         to("http://[::1]:80/token")
@@ -519,7 +597,28 @@ fn each_wrong_setting_is_named() {
         (ClientCredentials::builder(URL).client_id("a"), "`auth`"),
         (
             fine().auth(PrivateKeyJwt::new(FakeSigner(SigningKeyInfo::new()))),
-            "`PrivateKeyJwt::issuer`",
+            "`from_issuer`",
+        ),
+        (
+            from("https://as.example?x=1".into()),
+            "issuer: it can't have a query",
+        ),
+        (
+            from("http://as.example".into()).allow_plain_http(),
+            "plain http",
+        ),
+        (from("http://localhost".into()), "`allow_plain_http()`"),
+        (
+            from("https://as.example".into()).issuer("https://as.example"),
+            "`issuer` has no effect",
+        ),
+        (
+            from("https://as.example".into()).mtls_token_endpoint(URL),
+            "`mtls_token_endpoint` has no effect",
+        ),
+        (
+            from(Discovery::new("https://as.example").well_known([])),
+            "`Discovery::well_known`",
         ),
         (fine().scope("a\"b").scope("c"), "scope"),
         (fine().extra_parameter("scope", "a"), "`scope`"),

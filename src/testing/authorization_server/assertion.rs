@@ -1,7 +1,10 @@
 //! Client assertions, checked with the cryptographic library alone: what the client's side of
 //! this crate signs is judged by code that it doesn't share.
 
-use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
+use aws_lc_rs::{
+    hmac,
+    signature::{self, UnparsedPublicKey, VerificationAlgorithm},
+};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -66,18 +69,42 @@ impl<'a> Assertion<'a> {
         &self.claims.jti
     }
 
+    /// Whether it claims to be made with a secret.
+    pub(super) fn is_symmetric(&self) -> bool {
+        self.header.alg.starts_with("HS")
+    }
+
+    /// Checks it as [`verify`](Self::verify) does, for a client that has a secret.
+    pub(super) fn verify_with_secret(
+        &self,
+        secret: &str,
+        issuer: &str,
+        now: u64,
+    ) -> Result<(), &'static str> {
+        if self.header.alg != "HS256" {
+            return Err("the assertion's alg is not one of this server's");
+        }
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+        hmac::verify(&key, self.signed.as_bytes(), &self.signature)
+            .map_err(|_| "the assertion is not made with the registered secret")?;
+        self.check_claims(issuer, now)
+    }
+
     /// Checks the rules of RFC 7523 section 3 as RFC 10070 narrows them, at `now` (seconds since
     /// the Unix epoch). Whether its `jti` was seen before is left to the caller.
     pub(super) fn verify(&self, key: &[u8], issuer: &str, now: u64) -> Result<(), &'static str> {
-        let Self { header, claims, .. } = self;
-        let Some(algorithm) = algorithm(&header.alg) else {
+        let Some(algorithm) = algorithm(&self.header.alg) else {
             return Err("the assertion's alg is not one of this server's");
         };
         // An algorithm that doesn't fit the key fails here too.
         UnparsedPublicKey::new(algorithm, key)
             .verify(self.signed.as_bytes(), &self.signature)
             .map_err(|_| "the assertion's signature is not by the registered key")?;
+        self.check_claims(issuer, now)
+    }
 
+    fn check_claims(&self, issuer: &str, now: u64) -> Result<(), &'static str> {
+        let Self { header, claims, .. } = self;
         let typ = header.typ.as_deref();
         let typ_fits = typ.is_none_or(|t| t.eq_ignore_ascii_case("client-authentication+jwt"));
         let rules = [

@@ -22,10 +22,14 @@ pub struct Client {
 pub(super) enum Credential {
     Basic(SecretString),
     Post(SecretString),
+    /// The key of HS256.
+    Secret(SecretString),
     /// The public key, as SubjectPublicKeyInfo.
     Key(SubjectPublicKeyInfoDer<'static>),
     /// The `x5t#S256` of each leaf that is good.
     Certificates(Vec<String>),
+    /// It proves nothing.
+    None,
 }
 
 impl Client {
@@ -41,6 +45,19 @@ impl Client {
     /// [RFC 6749 section 2.3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
     pub fn client_secret_post(id: impl Into<String>, secret: impl Into<SecretString>) -> Self {
         Self::new(id, Credential::Post(secret.into()))
+    }
+
+    /// A client that makes assertions with its secret, by HS256 ([RFC 7523 section 2.2]).
+    ///
+    /// [RFC 7523 section 2.2]: https://www.rfc-editor.org/rfc/rfc7523#section-2.2
+    pub fn client_secret_jwt(id: impl Into<String>, secret: impl Into<SecretString>) -> Self {
+        Self::new(id, Credential::Secret(secret.into()))
+    }
+
+    /// A client that only says who it is, and gets tokens all the same, as behind a gateway that
+    /// knows its clients.
+    pub fn unauthenticated(id: impl Into<String>) -> Self {
+        Self::new(id, Credential::None)
     }
 
     /// A client that signs assertions ([RFC 7523 section 2.2]). `pem` holds its public key
@@ -135,6 +152,8 @@ impl Credential {
         match self {
             Self::Basic(_) => AuthMethod::ClientSecretBasic,
             Self::Post(_) => AuthMethod::ClientSecretPost,
+            Self::Secret(_) => AuthMethod::ClientSecretJwt,
+            Self::None => AuthMethod::None,
             Self::Key(_) => AuthMethod::PrivateKeyJwt,
             Self::Certificates(_) => AuthMethod::TlsClientAuth,
         }
@@ -149,10 +168,14 @@ pub enum AuthMethod {
     ClientSecretBasic,
     /// `client_secret_post`
     ClientSecretPost,
+    /// `client_secret_jwt`
+    ClientSecretJwt,
     /// `private_key_jwt`
     PrivateKeyJwt,
     /// `tls_client_auth`
     TlsClientAuth,
+    /// `none`
+    None,
 }
 
 fn leaf(pem: &str) -> io::Result<CertificateDer<'static>> {

@@ -21,6 +21,7 @@ pub(super) enum Proof<'a> {
     Post(&'a str),
     Assertion(Box<Assertion<'a>>),
     Certificate(&'a str),
+    None,
 }
 
 impl<'a> Presented<'a> {
@@ -38,7 +39,7 @@ impl<'a> Presented<'a> {
                 None,
                 Proof::Post(request.value("client_secret").unwrap_or_default()),
             ),
-            AuthMethod::PrivateKeyJwt => {
+            AuthMethod::ClientSecretJwt | AuthMethod::PrivateKeyJwt => {
                 if request.value("client_assertion_type") != Some(JWT_BEARER) {
                     return Err(Fault::invalid_request("the client_assertion_type is wrong"));
                 }
@@ -53,6 +54,7 @@ impl<'a> Presented<'a> {
                 let thumbprint = request.certificate_thumbprint().unwrap_or_default();
                 (None, Proof::Certificate(thumbprint))
             }
+            AuthMethod::None => (None, Proof::None),
         };
         let client_id = match (named, client_id) {
             (Some(named), Some(id)) if named != id => {
@@ -75,10 +77,19 @@ pub(super) fn method(request: &TokenRequest) -> Result<AuthMethod, Fault> {
     match (basic, post, assertion) {
         (true, false, false) => Ok(AuthMethod::ClientSecretBasic),
         (false, true, false) => Ok(AuthMethod::ClientSecretPost),
-        (false, false, true) => Ok(AuthMethod::PrivateKeyJwt),
+        (false, false, true) => {
+            let assertion = Assertion::parse(request.value("client_assertion").unwrap_or_default());
+            let symmetric = assertion.is_ok_and(|assertion| assertion.is_symmetric());
+            Ok(if symmetric {
+                AuthMethod::ClientSecretJwt
+            } else {
+                AuthMethod::PrivateKeyJwt
+            })
+        }
         (false, false, false) if request.certificate_thumbprint().is_some() => {
             Ok(AuthMethod::TlsClientAuth)
         }
+        (false, false, false) if sent("client_id") => Ok(AuthMethod::None),
         (false, false, false) => Err(Fault::invalid_client("there is no client authentication")),
         _ => Err(Fault::invalid_request(
             "more than one method of client authentication is used",

@@ -15,6 +15,7 @@ use super::{
     client::{Client, Credential},
     credentials::{self, Presented, Proof},
     fault::Fault,
+    metadata,
     record::TokenRequest,
 };
 use crate::testing::{
@@ -39,6 +40,7 @@ impl Handler for Shared {
         let answer = match head.uri.path() {
             TOKEN => self.token(&head, body, peer).await,
             INTROSPECTION => self.introspection(&head, body, peer),
+            path if metadata::is_asked_for(path) => self.metadata(&head).await,
             _ => Answer::new(StatusCode::NOT_FOUND),
         };
         let mut response = answer.into_response();
@@ -168,9 +170,20 @@ impl Shared {
                 let good = leaves.iter().any(|leaf| leaf == sent);
                 if good { Ok(()) } else { Err(why) }
             }
-            (Credential::Key(key), Proof::Assertion(assertion)) => {
+            (Credential::None, Proof::None | Proof::Certificate(_)) => Ok(()),
+            (_, Proof::None) => Err("there is no client authentication"),
+            (
+                credential @ (Credential::Key(_) | Credential::Secret(_)),
+                Proof::Assertion(assertion),
+            ) => {
                 let now = self.tokens.clock().now().wall.as_secs();
-                assertion.verify(key, &self.issuer, now)?;
+                match credential {
+                    Credential::Secret(secret) => {
+                        assertion.verify_with_secret(secret.expose(), &self.issuer, now)?;
+                    }
+                    Credential::Key(key) => assertion.verify(key, &self.issuer, now)?,
+                    _ => return Err("the client has nothing to make assertions with"),
+                }
                 let used = (client.id.clone(), assertion.jti().to_owned());
                 let first_use = lock(&self.state).used.insert(used);
                 let why = "the assertion was used before (jti)";

@@ -5,15 +5,18 @@ mod client;
 mod credentials;
 mod endpoint;
 mod fault;
+mod metadata;
 mod record;
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     fmt, io,
     iter::repeat_n,
     sync::{Arc, Mutex},
     time::Duration,
 };
+
+use http::Uri;
 
 pub use self::{
     client::{AuthMethod, Client},
@@ -33,8 +36,9 @@ use crate::{clock::Clock, secret::SecretString};
 /// An authorization server on a loopback port, which verifies what it is sent and does what a
 /// test tells it.
 ///
-/// It has a token endpoint for `client_credentials` ([RFC 6749 section 4.4]) and an introspection
-/// endpoint ([RFC 7662]). Every method here works at once and from any thread, while requests are
+/// It has a token endpoint for `client_credentials` ([RFC 6749 section 4.4]), an introspection
+/// endpoint ([RFC 7662]) and metadata, both as an authorization server ([RFC 8414]) and as an OpenID
+/// provider. Every method here works at once and from any thread, while requests are
 /// served. When this is dropped, the listener and all its connections end.
 ///
 /// What is refused: another method than POST, content that is no form, a parameter sent twice,
@@ -46,6 +50,7 @@ use crate::{clock::Clock, secret::SecretString};
 /// [RFC 6749 section 4.4]: https://www.rfc-editor.org/rfc/rfc6749#section-4.4
 /// [RFC 7523 section 3]: https://www.rfc-editor.org/rfc/rfc7523#section-3
 /// [RFC 7662]: https://www.rfc-editor.org/rfc/rfc7662
+/// [RFC 8414]: https://www.rfc-editor.org/rfc/rfc8414
 pub struct FakeAuthorizationServer {
     shared: Arc<Shared>,
     serving: Serving,
@@ -68,6 +73,9 @@ struct State {
     hostile: bool,
     scripted: VecDeque<Answer>,
     requests: Vec<TokenRequest>,
+    /// What is answered to requests for metadata, by path.
+    metadata: BTreeMap<String, Answer>,
+    metadata_requests: Vec<Uri>,
     counters: AuthorizationServerCounters,
 }
 
@@ -128,6 +136,25 @@ impl FakeAuthorizationServer {
         state.scripted.extend(repeat_n(answer, count));
     }
 
+    /// Answers requests for metadata at this path like this from now on, in place of the server's own
+    /// document, until another answer is set. Paths have `/.well-known/` in them.
+    pub fn set_metadata(&self, path: impl Into<String>, answer: Answer) {
+        lock(&self.shared.state)
+            .metadata
+            .insert(path.into(), answer);
+    }
+
+    /// The metadata as the server publishes it by itself: JSON text, to be altered and given to
+    /// [`set_metadata`](Self::set_metadata).
+    pub fn metadata(&self) -> String {
+        self.shared.document().to_string()
+    }
+
+    /// The targets of the requests for metadata so far, in the order of their arrival.
+    pub fn metadata_requests(&self) -> Vec<Uri> {
+        lock(&self.shared.state).metadata_requests.clone()
+    }
+
     /// Revokes every token issued so far, as a server that lost its state does.
     pub fn rollover(&self) {
         self.shared.tokens.revoke_all();
@@ -150,7 +177,7 @@ impl FakeAuthorizationServer {
         self.shared.tokens.find(token).is_some()
     }
 
-    /// Holds token requests: who has arrived waits, before anything is verified or issued, until
+    /// Holds requests for tokens and metadata: who has arrived waits, before anything is verified or issued, until
     /// [`release`](Self::release).
     pub fn hold(&self) {
         self.shared.gate.shut();
@@ -161,7 +188,7 @@ impl FakeAuthorizationServer {
         self.shared.gate.open();
     }
 
-    /// Waits until at least `count` token requests are held.
+    /// Waits until at least `count` requests are held.
     ///
     /// # Cancel safety
     ///
@@ -311,6 +338,8 @@ impl FakeAuthorizationServerBuilder<'_> {
                 hostile: false,
                 scripted: VecDeque::new(),
                 requests: Vec::new(),
+                metadata: BTreeMap::new(),
+                metadata_requests: Vec::new(),
                 counters: AuthorizationServerCounters::default(),
             }),
         });

@@ -21,10 +21,16 @@ pub struct AuthorizationServerCounters {
     pub client_secret_basic: u64,
     /// Token requests that tried `client_secret_post`.
     pub client_secret_post: u64,
+    /// Token requests that tried `client_secret_jwt`.
+    pub client_secret_jwt: u64,
     /// Token requests that tried `private_key_jwt`.
     pub private_key_jwt: u64,
     /// Token requests that tried `tls_client_auth`.
     pub tls_client_auth: u64,
+    /// Token requests that proved nothing.
+    pub none: u64,
+    /// Requests for metadata, whatever became of them.
+    pub metadata_requests: u64,
     /// TLS connections.
     pub connections: u64,
     /// Connections that are open right now.
@@ -36,6 +42,8 @@ impl AuthorizationServerCounters {
         match method {
             AuthMethod::ClientSecretBasic => self.client_secret_basic += 1,
             AuthMethod::ClientSecretPost => self.client_secret_post += 1,
+            AuthMethod::ClientSecretJwt => self.client_secret_jwt += 1,
+            AuthMethod::None => self.none += 1,
             AuthMethod::PrivateKeyJwt => self.private_key_jwt += 1,
             AuthMethod::TlsClientAuth => self.tls_client_auth += 1,
         }
