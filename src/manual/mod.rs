@@ -7,3 +7,5 @@ pub mod settings {}
 #[cfg(feature = "profile")]
 #[doc = include_str!("profile.md")]
 pub mod profile {}
+#[doc = include_str!("proxies.md")]
+pub mod proxies {}

@@ -9,5 +9,6 @@ mod layer;
 mod life;
 mod over_tls;
 mod profile;
+mod proxy;
 mod rotation;
 mod support;
