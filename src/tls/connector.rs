@@ -9,7 +9,7 @@ use http::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use tokio::net::TcpStream;
-use tower::Service;
+use tower::{Service, ServiceExt};
 
 use super::{
     Proxy, ProxyError, TlsConfig,
@@ -78,19 +78,30 @@ impl Service<Uri> for Connector {
         let proxy = self.proxy.clone();
         let connecting = self.https.call(target.clone());
         Box::pin(async move {
-            connecting.await.map_err(|source| {
-                match proxy.as_ref().and_then(|proxy| proxy.server_for(&target)) {
-                    Some(server) if is_of_unknown_issuer(&*source) => ProxyError::Untrusted {
-                        proxy: server.to_owned(),
-                        target: authority(&target),
-                        source,
-                    }
-                    .into(),
-                    _ => source,
-                }
-            })
+            let connected = connecting.await;
+            connected.map_err(|source| blame(proxy.as_ref(), &target, source))
         })
     }
+}
+
+/// Whose fault it is that a server isn't trusted: an unknown authority's certificate behind a proxy
+/// is the proxy's.
+pub(crate) fn blame(proxy: Option<&Proxy>, target: &Uri, source: BoxError) -> BoxError {
+    match proxy.and_then(|proxy| proxy.server_for(target)) {
+        Some(server) if is_of_unknown_issuer(&*source) => ProxyError::Untrusted {
+            proxy: server.to_owned(),
+            target: authority(target),
+            source,
+        }
+        .into(),
+        _ => source,
+    }
+}
+
+/// The way to a server up to where TLS begins.
+pub(crate) async fn connect(tls: &TlsConfig, target: Uri) -> Result<TcpStream, BoxError> {
+    let connected = Way::new(tls).oneshot(target).await?;
+    Ok(connected.into_inner())
 }
 
 // ===== impl Way =====

@@ -2,8 +2,9 @@
 //!
 //! The authorization server and the API each get a [`TlsConfig`] of their own; the same
 //! [`ClientIdentity`](crate::keystore::ClientIdentity) may be in both. When the identity changes
-//! while calls go on, it takes a [`RotatingClient`]. A [`Proxy`] on the way is a setting, too. Verification can't be
-//! switched off: for a private authority, name its certificate by [`TrustAnchors::from_pem_file`].
+//! while calls go on, it takes a [`RotatingClient`]. A [`Proxy`] on the way is a setting, too.
+//! Verification can't be switched off: for a private authority, name its certificate by
+//! [`TrustAnchors::from_pem_file`].
 
 mod cause;
 mod client;
@@ -14,7 +15,10 @@ mod rotating;
 mod trust;
 mod verify;
 
-pub(crate) use self::cause::{find, refused};
+pub(crate) use self::{
+    cause::{find, refused},
+    connector::{blame, connect},
+};
 pub use self::{
     client::{HyperClient, hyper_client},
     config::TlsConfig,

@@ -16,7 +16,7 @@ mod service;
 
 #[cfg(feature = "hyper")]
 #[cfg_attr(docsrs, doc(cfg(feature = "hyper")))]
-pub use self::probe::{Handshake, ServerCertificate};
+pub use self::probe::{Handshake, Probe, ServerCertificate};
 pub use self::{
     client::{AnswerTooLarge, HttpClient, TokenTransport},
     limits::TransportLimits,

@@ -1,5 +1,6 @@
 use std::{
     io,
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -13,7 +14,10 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
     sign::CertifiedKey,
 };
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use tokio_rustls::TlsConnector;
 
 use super::fault;
@@ -21,32 +25,37 @@ use crate::{
     error::{ErrorKind, TokenError},
     keystore::{Certificate, distinguished_name},
     protocol::Endpoint,
-    tls::TlsConfig,
+    tls::{self, TlsConfig},
 };
 
 /// A server that has nothing against the client's certificate says so by closing.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
-/// What a TLS handshake with a server showed, as far as it went: for diagnosis.
-///
-/// Nothing is sent over the connection but the handshake itself.
+/// A connection to a server on which nothing has been said yet: for diagnosis.
 ///
 /// ```no_run
 /// use tower_oauth::{
 ///     tls::{TlsConfig, TrustAnchors},
-///     transport::Handshake,
+///     transport::Probe,
 /// };
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let tls = TlsConfig::new(TrustAnchors::from_pem_file("ca.crt")?);
-/// let tcp = tokio::net::TcpStream::connect(("as.example", 443)).await?;
-/// let seen = Handshake::probe(&tls, "as.example", tcp).await;
-/// if !seen.asked_for_certificate() {
+/// let probe = Probe::connect(&tls, "https://as.example").await?;
+/// if !probe.handshake().await.asked_for_certificate() {
 ///     println!("this address is of no use for mutual TLS");
 /// }
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Debug)]
+pub struct Probe {
+    tls: TlsConfig,
+    endpoint: Endpoint,
+    connection: TcpStream,
+}
+
+/// What a TLS handshake with a server showed, as far as it went: for diagnosis.
 #[derive(Clone, Debug)]
 pub struct Handshake {
     seen: Seen,
@@ -70,32 +79,107 @@ struct Seen {
     authorities: Vec<String>,
 }
 
-impl Handshake {
-    /// Does a handshake with these settings over this connection, and ends it.
+impl Probe {
+    /// Connects to an `https` address: TCP, and the tunnel of the proxy if there is one on the way.
+    /// There is no deadline.
     ///
-    /// `host` is the name or address that the server's certificate must be for. There is no
-    /// deadline but for a second at the end, in which a server may still refuse the client's
-    /// certificate.
+    /// # Errors
+    ///
+    /// Kind [`Proxy`](ErrorKind::Proxy): the proxy stands in the way. Kind
+    /// [`Transport`](ErrorKind::Transport): the server, or its name, can't be found.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future drops the connection.
-    pub async fn probe(
-        tls: &TlsConfig,
-        host: &str,
-        connection: impl AsyncRead + AsyncWrite + Unpin,
-    ) -> Self {
+    pub async fn connect(tls: &TlsConfig, url: &str) -> Result<Self, TokenError> {
+        let endpoint = Endpoint::new(url).map_err(|error| {
+            TokenError::new(ErrorKind::Configuration, format!("no address: {error}"))
+        })?;
+        let connection = tls::connect(tls, endpoint.uri().clone()).await;
+        Ok(Self {
+            connection: connection.map_err(|error| fault::told_apart(error, &endpoint))?,
+            tls: tls.clone(),
+            endpoint,
+        })
+    }
+
+    /// The address at the other end: the proxy's if there is one.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.connection.peer_addr()
+    }
+
+    /// Does a TLS handshake, and ends the connection. Nothing else is sent. There is no deadline but
+    /// for a second at the end, in which a server may still refuse the client's certificate.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the connection.
+    pub async fn handshake(self) -> Handshake {
         let seen = Arc::default();
         let mut version = None;
-        let outcome = shake(tls, host, connection, &seen, &mut version).await;
+        let outcome = self.shake(&seen, &mut version).await;
         let seen = lock(&seen).clone();
-        Self {
+        Handshake {
             seen,
             version,
             outcome,
         }
     }
 
+    async fn shake(
+        self,
+        seen: &Arc<Mutex<Seen>>,
+        version: &mut Option<&'static str>,
+    ) -> Result<(), TokenError> {
+        let Self {
+            tls,
+            endpoint,
+            connection,
+        } = self;
+        let host = endpoint.uri().host().unwrap_or_default();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let name = ServerName::try_from(bare.to_owned()).map_err(|error| {
+            let message = format!("{host:?} names no host");
+            TokenError::new(ErrorKind::Configuration, message).with_source(error)
+        })?;
+        let mut config = tls.client_config()?;
+        let verifier = tls.verifier(config.crypto_provider().clone())?;
+        let verifier = Watched(verifier, seen.clone());
+        config
+            .dangerous()
+            .set_certificate_verifier(Arc::new(verifier));
+        let resolver = config.client_auth_cert_resolver.clone();
+        config.client_auth_cert_resolver = Arc::new(Watched(resolver, seen.clone()));
+
+        let failed = |error: io::Error| {
+            let error = tls::blame(tls.through(), endpoint.uri(), error.into());
+            fault::told_apart(error, &endpoint)
+        };
+        let connector = TlsConnector::from(Arc::new(config));
+        let mut stream = connector.connect(name, connection).await.map_err(failed)?;
+        *version = match stream.get_ref().1.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => Some("TLS 1.3"),
+            _ => Some("TLS 1.2"),
+        };
+        // In TLS 1.3 the server judges the client's certificate after the client has finished.
+        let last_word = async {
+            stream.shutdown().await?;
+            stream.read(&mut [0; 64]).await
+        };
+        match tokio::time::timeout(LAST_WORD, last_word).await {
+            Ok(Err(error)) if error.get_ref().is_some_and(|it| it.is::<TlsError>()) => {
+                Err(failed(error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Handshake {
     /// The version of TLS: `TLS 1.2` or `TLS 1.3`. `None`: the handshake failed.
     pub fn version(&self) -> Option<&'static str> {
         self.version
@@ -139,47 +223,6 @@ impl ServerCertificate {
     /// When it expires.
     pub fn not_after(&self) -> SystemTime {
         self.not_after
-    }
-}
-
-async fn shake(
-    tls: &TlsConfig,
-    host: &str,
-    connection: impl AsyncRead + AsyncWrite + Unpin,
-    seen: &Arc<Mutex<Seen>>,
-    version: &mut Option<&'static str>,
-) -> Result<(), TokenError> {
-    let misnamed = || TokenError::new(ErrorKind::Configuration, format!("{host:?} names no host"));
-    let endpoint =
-        Endpoint::new(&format!("https://{host}")).map_err(|error| misnamed().with_source(error))?;
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let name =
-        ServerName::try_from(bare.to_owned()).map_err(|error| misnamed().with_source(error))?;
-    let mut config = tls.client_config()?;
-    let verifier = tls.verifier(config.crypto_provider().clone())?;
-    config
-        .dangerous()
-        .set_certificate_verifier(Arc::new(Watched(verifier, seen.clone())));
-    let resolver = config.client_auth_cert_resolver.clone();
-    config.client_auth_cert_resolver = Arc::new(Watched(resolver, seen.clone()));
-
-    let failed = |error: io::Error| fault::told_apart(error.into(), &endpoint);
-    let connector = TlsConnector::from(Arc::new(config));
-    let mut stream = connector.connect(name, connection).await.map_err(failed)?;
-    *version = match stream.get_ref().1.protocol_version() {
-        Some(ProtocolVersion::TLSv1_3) => Some("TLS 1.3"),
-        _ => Some("TLS 1.2"),
-    };
-    // In TLS 1.3 the server judges the client's certificate after the client has finished.
-    let last_word = async {
-        stream.shutdown().await?;
-        stream.read(&mut [0; 64]).await
-    };
-    match tokio::time::timeout(LAST_WORD, last_word).await {
-        Ok(Err(error)) if error.get_ref().is_some_and(|it| it.is::<TlsError>()) => {
-            Err(failed(error))
-        }
-        _ => Ok(()),
     }
 }
 
@@ -255,8 +298,6 @@ impl ServerCertVerifier for Watched<dyn ServerCertVerifier> {
 
 #[cfg(all(test, feature = "testing"))]
 mod tests {
-    use tokio::net::TcpStream;
-
     use super::*;
     use crate::{
         testing::{FakeAuthorizationServer, Pki},
@@ -264,9 +305,8 @@ mod tests {
     };
 
     async fn probe(server: &FakeAuthorizationServer, tls: &TlsConfig) -> Handshake {
-        let at = server.issuer().trim_start_matches("https://").to_owned();
-        let tcp = TcpStream::connect(&at).await.unwrap();
-        Handshake::probe(tls, "127.0.0.1", tcp).await
+        let probe = Probe::connect(tls, server.issuer()).await.unwrap();
+        probe.handshake().await
     }
 
     #[tokio::test]
