@@ -12,6 +12,8 @@ use std::{
 use http::HeaderMap;
 
 pub use self::builder::ClientCredentialsBuilder;
+#[cfg(feature = "profile")]
+pub(crate) use self::builder::is_extra_header;
 use self::{
     binding::Binding,
     keys::{Keys, Set},
