@@ -13,8 +13,6 @@ use std::{
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::Full;
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::{Client as HyperClient, connect::HttpConnector};
 use tokio::{task::JoinSet, time::Instant};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_oauth::{
@@ -26,11 +24,11 @@ use tower_oauth::{
     refresh::TokenHandle,
     service::{AllowedOrigins, OAuth, OAuthLayer},
     testing::{Client, FakeAuthorizationServer, FakeResource, Pki},
-    tls::{TlsConfig, TrustAnchors, hyper_client},
+    tls::{HyperClient, TlsConfig, TrustAnchors, hyper_client},
 };
 
 type Failure = Box<dyn Error + Send + Sync>;
-type Api = OAuth<HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>>;
+type Api = OAuth<HyperClient<Full<Bytes>>>;
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {

@@ -3,3 +3,5 @@
 #[cfg(feature = "profile")]
 #[doc = include_str!("profile.md")]
 pub mod profile {}
+#[doc = include_str!("proxies.md")]
+pub mod proxies {}

@@ -11,7 +11,11 @@ use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use tokio::net::TcpStream;
 use tower::Service;
 
-use super::{Proxy, ProxyError, TlsConfig, cause::is_of_unknown_issuer, proxy::authority};
+use super::{
+    Proxy, ProxyError, TlsConfig,
+    cause::is_of_unknown_issuer,
+    proxy::{authority, tcp},
+};
 use crate::error::{BoxError, TokenError};
 
 type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
@@ -100,13 +104,10 @@ struct Way {
 
 impl Way {
     fn new(tls: &TlsConfig) -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        // A request of two writes, such as a head and a body, or one over HTTP/2, would wait for the
-        // acknowledgement of the first, which the other side puts off for 40 ms.
-        tcp.set_nodelay(true);
-        let proxy = tls.through().cloned();
-        Self { tcp, proxy }
+        Self {
+            tcp: tcp(),
+            proxy: tls.through().cloned(),
+        }
     }
 }
 
@@ -121,7 +122,7 @@ impl Service<Uri> for Way {
 
     fn call(&mut self, target: Uri) -> Self::Future {
         match &self.proxy {
-            Some(proxy) => Box::pin(proxy.connect(self.tcp.clone(), target)),
+            Some(proxy) => Box::pin(proxy.clone().connect(self.tcp.clone(), target)),
             None => {
                 let connecting = self.tcp.call(target);
                 Box::pin(async move { Ok(connecting.await?) })

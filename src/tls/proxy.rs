@@ -10,7 +10,7 @@ use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
 use zeroize::Zeroizing;
 
-pub(super) use self::tunnel::authority;
+pub(super) use self::tunnel::{authority, tcp};
 pub use self::{error::ProxyError, invalid::InvalidProxy};
 use crate::secret::SecretString;
 
@@ -129,7 +129,10 @@ impl Proxy {
     }
 
     fn new(server: Option<Server>, for_plain_http: bool, no_proxy: String) -> Self {
-        let mut rules = Matcher::builder().no(&no_proxy);
+        // Its `*` is for names alone.
+        let all = no_proxy.split(',').any(|host| host == "*");
+        let direct = if all { "*,0.0.0.0/0,::/0" } else { &no_proxy };
+        let mut rules = Matcher::builder().no(direct);
         if let Some(server) = &server {
             rules = rules.https(&server.origin);
             if for_plain_http {

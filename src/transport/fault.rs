@@ -43,12 +43,7 @@ mod below {
     /// What went wrong at the proxy or in TLS, if that is where it went wrong.
     pub(super) fn fault(error: &(dyn StdError + 'static), origin: &str) -> Option<TokenError> {
         if let Some(error) = tls::find::<ProxyError>(error) {
-            let fault = TokenError::new(ErrorKind::Proxy, error.to_string());
-            return Some(
-                fault
-                    .with_hint(error.hint())
-                    .temporary(error.is_temporary()),
-            );
+            return Some(error.into());
         }
         Some(match tls::find(error)? {
             TlsError::InvalidCertificate(why) => TokenError::new(

@@ -7,5 +7,6 @@ mod layer;
 mod life;
 mod over_tls;
 mod profile;
+mod proxy;
 mod rotation;
 mod support;

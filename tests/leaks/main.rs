@@ -11,6 +11,7 @@ mod hostile;
 mod keys;
 mod marker;
 mod panics;
+mod proxy;
 mod secrets;
 #[path = "../it/over_tls/world.rs"]
 #[allow(dead_code, reason = "not all of it is needed here")]

@@ -2,7 +2,10 @@ use std::{borrow::Cow, error::Error as StdError, fmt};
 
 use http::StatusCode;
 
-use crate::{error::BoxError, tls::cause::unknown_issuer};
+use crate::{
+    error::{BoxError, ErrorKind, TokenError},
+    tls::cause::unknown_issuer,
+};
 
 /// What went wrong at the proxy, or because of it: found in the source chain of a client's error.
 ///
@@ -178,6 +181,15 @@ impl StdError for ProxyError {
             | Self::Untrusted { source, .. } => Some(&**source),
             Self::Unauthenticated { .. } | Self::Refused { .. } => None,
         }
+    }
+}
+
+impl From<&ProxyError> for TokenError {
+    /// Kind [`Proxy`](ErrorKind::Proxy), without the source.
+    fn from(error: &ProxyError) -> Self {
+        Self::new(ErrorKind::Proxy, error.to_string())
+            .with_hint(error.hint())
+            .temporary(error.is_temporary())
     }
 }
 

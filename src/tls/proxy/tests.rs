@@ -111,9 +111,12 @@ fn hosts_are_left_out() {
         let server = proxy.server_for(&uri(&format!("https://{host}/token")));
         assert_eq!(server.is_none(), direct, "{host}");
     }
-    let target = uri("https://as.example");
-    assert!(proxy.clone().server_for(&target).is_some());
-    assert!(proxy.no_proxy("*").server_for(&target).is_none());
+    let none = proxy.clone().no_proxy("*");
+    for host in ["as.example", "172.16.1.2:8443", "[2001:db8::1]"] {
+        let target = uri(&format!("https://{host}/token"));
+        assert!(proxy.server_for(&target).is_some(), "{host}");
+        assert!(none.server_for(&target).is_none(), "{host}");
+    }
 }
 
 #[test]

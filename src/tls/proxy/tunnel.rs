@@ -25,37 +25,68 @@ const MAX_HEAD: usize = 16 * 1024;
 const MAX_INTERIM: usize = 8;
 
 impl Proxy {
+    /// Opens a tunnel to this address and sends nothing through it: for diagnosis, as with
+    /// [`Handshake::probe`](crate::transport::Handshake::probe). `None`: no proxy is on the way.
+    ///
+    /// There is no deadline. A target without a port has 443.
+    ///
+    /// # Errors
+    ///
+    /// When the proxy can't be reached, or doesn't open one.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the connection.
+    pub async fn tunnel(&self, target: &Uri) -> Result<Option<TcpStream>, ProxyError> {
+        self.tunnel_over(&mut tcp(), target).await
+    }
+
     /// A connection to this address: through the proxy if it is on the way, else directly.
-    pub(in crate::tls) fn connect(
-        &self,
+    pub(in crate::tls) async fn connect(
+        self,
         mut tcp: HttpConnector,
         target: Uri,
-    ) -> impl Future<Output = Result<TokioIo<TcpStream>, BoxError>> + Send + use<> {
-        let this = self.clone();
-        async move {
-            let Some(server) = this.way_to(&target) else {
-                return Ok(tcp.ready().await?.call(target).await?);
-            };
-            let proxy = || server.origin.clone();
-            let connected = async { tcp.ready().await?.call(server.uri.clone()).await };
-            let mut stream = connected
-                .await
-                .map_err(|error| ProxyError::Unreachable {
-                    proxy: proxy(),
-                    source: error.into(),
-                })?
-                .into_inner();
-            let target = authority(&target);
-            let answer = ask(&mut stream, &target, server.credentials.as_ref())
-                .await
-                .map_err(|error| ProxyError::Broken {
-                    proxy: proxy(),
-                    source: error.into(),
-                })?;
-            answer.check(server, target)?;
-            Ok(TokioIo::new(stream))
+    ) -> Result<TokioIo<TcpStream>, BoxError> {
+        match self.tunnel_over(&mut tcp, &target).await? {
+            Some(tunnel) => Ok(TokioIo::new(tunnel)),
+            None => Ok(tcp.ready().await?.call(target).await?),
         }
     }
+
+    async fn tunnel_over(
+        &self,
+        tcp: &mut HttpConnector,
+        target: &Uri,
+    ) -> Result<Option<TcpStream>, ProxyError> {
+        let Some(server) = self.way_to(target) else {
+            return Ok(None);
+        };
+        let connected = async { tcp.ready().await?.call(server.uri.clone()).await };
+        let connected = connected.await.map_err(|error| ProxyError::Unreachable {
+            proxy: server.origin.clone(),
+            source: error.into(),
+        })?;
+        let mut stream = connected.into_inner();
+        let target = authority(target);
+        let answer = ask(&mut stream, &target, server.credentials.as_ref())
+            .await
+            .map_err(|error| ProxyError::Broken {
+                proxy: server.origin.clone(),
+                source: error.into(),
+            })?;
+        answer.check(server, target)?;
+        Ok(Some(stream))
+    }
+}
+
+/// TCP as all clients of this house want it.
+pub(in crate::tls) fn tcp() -> HttpConnector {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    // A request of two writes, such as a head and a body, or one over HTTP/2, would wait for the
+    // acknowledgement of the first, which the other side puts off for 40 ms.
+    tcp.set_nodelay(true);
+    tcp
 }
 
 /// Host and port. An address has a host by the time that it is connected to.

@@ -14,7 +14,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::{ErrorKind, protocol::Endpoint, transport::TransportLimits};
+use crate::{ErrorKind, protocol::Endpoint, tls::TrustAnchors, transport::TransportLimits};
 
 macro_rules! key {
     ($name:literal) => {

@@ -5,8 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use http::StatusCode;
 use http_body_util::BodyExt;
-use hyper_rustls::HttpsConnectorBuilder;
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 use rustls::{
     ClientConfig, RootCertStore, SignatureScheme,
     client::ResolvesClientCert,
@@ -18,7 +21,6 @@ use tower::{Layer, ServiceExt};
 use tower_oauth::{
     service::{AllowedOrigins, OAuthLayer},
     testing::ClientPem,
-    tls::HyperClient,
 };
 
 use super::{World, world::Body};
@@ -49,7 +51,7 @@ async fn a_resolver_that_swaps_inside_shows_the_old_certificate_in_new_handshake
 }
 
 /// No connection is kept, and sessions are resumed.
-fn client(world: &World, identity: Arc<Swapping>) -> HyperClient<Body> {
+fn client(world: &World, identity: Arc<Swapping>) -> Client<HttpsConnector<HttpConnector>, Body> {
     let mut roots = RootCertStore::empty();
     let root = CertificateDer::from_pem_slice(world.pki.ca_pem().as_bytes()).unwrap();
     roots.add(root).unwrap();
