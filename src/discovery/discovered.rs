@@ -109,9 +109,7 @@ impl Discovered {
     }
 
     async fn fetch(&self, asking: &Asking) -> Result<(Metadata, Endpoints), TokenError> {
-        let now = asking.clock.now().wall_after(Duration::ZERO);
-        let (issuer, settings) = (&self.issuer, &self.settings);
-        fetch::metadata(issuer, settings, self.mtls, asking, now).await
+        fetch::metadata(&self.issuer, &self.settings, self.mtls, asking).await
     }
 
     fn keep(&self, asking: &Asking, endpoints: Arc<Endpoints>, renew_after: Duration) {
