@@ -1,11 +1,18 @@
 //! Every method finds its endpoint, and what the server doesn't list is used all the same.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use serde_json::json;
 use tower_oauth::{
     client_auth::{
         Audience, ClientAuth, ClientSecretBasic, ClientSecretJwt, ClientSecretPost, NoClientAuth,
         PrivateKeyJwt, TlsClientAuth,
     },
+    events::Event,
+    refresh::TokenHandle,
     testing::Client,
 };
 
@@ -160,4 +167,30 @@ async fn what_the_server_does_not_list_is_told_and_used_all_the_same() {
     );
     assert!(told.try_recv().is_err());
     assert_eq!(world.server.counters().client_secret_jwt, 1);
+
+    // It is the first suspect when the credential isn't taken.
+    world
+        .server
+        .register(Client::client_secret_basic("orders", SECRET));
+    let said = fetch(&source).await.unwrap_err().to_string();
+    let suspect = "`token_endpoint_auth_methods_supported` lacks client_secret_jwt";
+    assert!(said.contains(suspect), "{said}");
+}
+
+#[tokio::test]
+async fn the_observer_of_a_handle_hears_of_its_source() {
+    let world = World::new().await;
+    world.publish(json!({"token_endpoint_auth_methods_supported": []}));
+    let unlisted = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&unlisted);
+    let handle = TokenHandle::builder(world.source().build().unwrap())
+        .clock(world.clock.clone())
+        .observer(move |event: &Event<'_>| {
+            if let Event::NotAdvertised { .. } = event {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+        .build();
+    handle.ready().await.unwrap();
+    assert_eq!(unlisted.load(Ordering::Relaxed), 1);
 }
