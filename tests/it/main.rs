@@ -2,6 +2,7 @@
 
 mod architecture;
 mod body;
+mod discovery;
 mod kit;
 mod layer;
 mod life;
