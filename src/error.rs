@@ -106,6 +106,13 @@ impl TokenError {
         }
     }
 
+    /// The same error in other words.
+    #[must_use]
+    pub(crate) fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.edit().message = message.into();
+        self
+    }
+
     /// Adds what to change.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
@@ -183,6 +190,11 @@ impl TokenError {
     /// Whether the same request may succeed later without any change.
     pub fn is_temporary(&self) -> bool {
         self.inner.temporary
+    }
+
+    /// What happened, without what to change.
+    pub(crate) fn message(&self) -> &str {
+        &self.inner.message
     }
 
     /// What to change.

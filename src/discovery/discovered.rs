@@ -33,11 +33,15 @@ struct State {
 
 struct Known {
     endpoints: Arc<Endpoints>,
+    unlisted: Vec<Unlisted>,
     /// Old enough to be renewed.
     renew_at: Deadline,
     /// The renewal before isn't just over.
     not_before: Deadline,
 }
+
+/// The name of a list in the metadata, and what isn't in it.
+pub(crate) type Unlisted = (&'static str, &'static str);
 
 /// Who wants to know, and by which means.
 #[derive(Clone)]
@@ -81,10 +85,16 @@ impl Discovered {
             return Ok(endpoints);
         }
         let (metadata, endpoints) = self.fetch(asking).await?;
-        let endpoints = Arc::new(endpoints);
-        self.keep(asking, Arc::clone(&endpoints), self.settings.renew_after);
-        self.compare(asking, &metadata);
-        Ok(endpoints)
+        Ok(self.keep(asking, &metadata, endpoints))
+    }
+
+    /// What is used and not listed by the server, which may be why it refuses a credential.
+    pub(crate) fn unlisted(&self) -> Vec<Unlisted> {
+        let state = self.lock();
+        state
+            .known
+            .as_ref()
+            .map_or(Vec::new(), |known| known.unlisted.clone())
     }
 
     /// The endpoint doesn't answer as one does: it may have moved.
@@ -109,28 +119,36 @@ impl Discovered {
     }
 
     async fn fetch(&self, asking: &Asking) -> Result<(Metadata, Endpoints), TokenError> {
-        let now = asking.clock.now().wall_after(Duration::ZERO);
-        let (issuer, settings) = (&self.issuer, &self.settings);
-        fetch::metadata(issuer, settings, self.mtls, asking, now).await
+        fetch::metadata(&self.issuer, &self.settings, self.mtls, asking).await
     }
 
-    fn keep(&self, asking: &Asking, endpoints: Arc<Endpoints>, renew_after: Duration) {
+    fn keep(&self, asking: &Asking, metadata: &Metadata, endpoints: Endpoints) -> Arc<Endpoints> {
+        let unlisted: Vec<_> = metadata.missing(asking.method, asking.algorithm).collect();
+        let endpoints = Arc::new(endpoints);
         let now = asking.clock.now();
         self.lock().known = Some(Known {
-            endpoints,
-            renew_at: now.deadline(renew_after),
+            endpoints: Arc::clone(&endpoints),
+            unlisted: unlisted.clone(),
+            renew_at: now.deadline(self.settings.renew_after),
             not_before: now.deadline(PAUSE),
         });
-    }
-
-    /// A method that isn't listed may work all the same: lists are often incomplete.
-    fn compare(&self, asking: &Asking, metadata: &Metadata) {
-        for (list, value) in metadata.missing(asking.method, asking.algorithm) {
+        // It may work all the same: lists are often incomplete.
+        for (list, value) in unlisted {
             asking.observer.event(&Event::NotAdvertised {
                 issuer: self.issuer.as_str(),
                 list,
                 value,
             });
+        }
+        endpoints
+    }
+
+    /// What is known stays, and is looked at again after this time.
+    fn postpone(&self, asking: &Asking, after: Duration) {
+        let now = asking.clock.now();
+        if let Some(known) = &mut self.lock().known {
+            known.renew_at = now.deadline(after);
+            known.not_before = now.deadline(PAUSE);
         }
     }
 
@@ -148,32 +166,31 @@ impl Renewal {
     async fn run(self, asking: Asking) {
         let server = &*self.0;
         let issuer = server.issuer.as_str();
-        let renew_after = server.settings.renew_after;
+        let found = server.fetch(&asking).await;
         let kept = server
             .lock()
             .known
             .as_ref()
             .map(|it| Arc::clone(&it.endpoints));
         let kept = kept.expect("only what is known is renewed");
-        match server.fetch(&asking).await {
+        match found {
             Ok((metadata, endpoints)) if endpoints.same_hosts(&kept) => {
-                server.keep(&asking, Arc::new(endpoints), renew_after);
-                server.compare(&asking, &metadata);
+                server.keep(&asking, &metadata, endpoints);
             }
             Ok((_, endpoints)) => {
+                server.postpone(&asking, server.settings.renew_after);
                 asking.observer.event(&Event::EndpointMoved {
                     issuer,
                     kept: kept.called.origin(),
                     named: endpoints.called.origin(),
                 });
-                server.keep(&asking, kept, renew_after);
             }
             Err(error) => {
+                server.postpone(&asking, PAUSE);
                 let error = &error;
                 asking
                     .observer
                     .event(&Event::MetadataNotRenewed { issuer, error });
-                server.keep(&asking, kept, PAUSE);
             }
         }
     }

@@ -1,4 +1,4 @@
-use std::{fmt::Write as _, time::SystemTime};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{
@@ -16,6 +16,17 @@ use crate::{
 /// Many times what the largest document known has.
 const MAX_DOCUMENT: usize = 256 * 1024;
 
+const NO_SERVER: &str = "is this the issuer of an authorization server?";
+
+/// What was found at one place, when it wasn't the metadata.
+struct Miss {
+    /// As it follows the address in a sentence.
+    said: String,
+    error: TokenError,
+    /// There is nothing: the next place may be better.
+    next: bool,
+}
+
 /// Fetches the metadata from the first place that has it, and what may be believed of it.
 ///
 /// The next place is tried only when there is nothing at the one before: a server that answers
@@ -25,73 +36,38 @@ pub(super) async fn metadata(
     settings: &Discovery,
     mtls: bool,
     asking: &Asking,
-    now: SystemTime,
 ) -> Result<(Metadata, Endpoints), TokenError> {
-    let mut tried: Vec<String> = Vec::new();
-    let mut said = String::new();
+    let mut urls: Vec<String> = Vec::new();
+    let mut said: Vec<String> = Vec::new();
+    let mut last = TokenError::new(ErrorKind::Configuration, "there is no place to look at");
     for &place in &settings.well_known {
         let url = issuer.well_known(place);
         // Without a path, two places are the same.
-        if tried.contains(&url) {
+        if urls.contains(&url) {
             continue;
         }
-        let separator = if tried.is_empty() { "" } else { "; " };
-        write!(said, "{separator}{url} ").expect("a String takes everything");
-        let failed = |kind, said: &str| {
-            TokenError::new(kind, format!("no metadata of {}: {said}", issuer.as_str()))
-        };
-        let answer = match ask(&url, issuer, asking).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                said.push_str("has no answer");
-                return Err(failed(error.kind(), &said)
-                    .temporary(error.is_temporary())
-                    .with_hint("the cause says more")
-                    .with_source(error));
+        let miss = match ask(&url, issuer, asking).await {
+            Ok(answer) if answer.status() == StatusCode::OK => {
+                match believed(&answer, issuer, settings, mtls) {
+                    Ok(found) => return Ok(found),
+                    Err(miss) => miss,
+                }
             }
-        };
-        let status = answer.status();
-        if status == StatusCode::OK {
-            let metadata = Metadata::read(answer.body(), issuer).map_err(|invalid| {
-                let error = failed(ErrorKind::Malformed, &format!("{said}{invalid}"));
-                error.with_hint(hint(&invalid))
-            })?;
-            let listed = &settings.endpoint_hosts;
-            let endpoints = Endpoints::of(&metadata, issuer, listed, mtls);
-            let endpoints = endpoints.map_err(|refused| {
-                let error = failed(ErrorKind::Malformed, &format!("{said}{refused}"));
-                error.with_hint(refused.hint())
-            })?;
-            return Ok((metadata, endpoints));
-        }
-        write!(said, "answered {}", status.as_u16()).expect("a String takes everything");
-        if status.is_redirection() {
-            if let Some(origin) = leads_to(&answer) {
-                write!(said, ", a redirect to {origin}").expect("a String takes everything");
+            Ok(answer) => {
+                let now = asking.clock.now().wall_after(Duration::ZERO);
+                missed(&answer, settings, now)
             }
-            return Err(failed(ErrorKind::Malformed, &said)
-                .with_status(status)
-                .with_hint(
-                    "redirects are never followed, because they would let another server speak for \
-                     this one: set the issuer to the address that the server names itself by",
-                ));
+            Err(error) => unanswered(error),
+        };
+        said.push(format!("{url}{}", miss.said));
+        last = miss.error;
+        if !miss.next {
+            break;
         }
-        let nothing_there = status == StatusCode::NOT_FOUND
-            || (settings.next_on_client_errors && status.is_client_error());
-        if !nothing_there {
-            return Err(refused(failed(ErrorKind::Rejected, &said), &answer, now));
-        }
-        tried.push(url);
+        urls.push(url);
     }
-    Err(TokenError::new(
-        ErrorKind::Rejected,
-        format!("no metadata of {}: {said}", issuer.as_str()),
-    )
-    .with_status(StatusCode::NOT_FOUND)
-    .with_hint(
-        "compare the issuer with the server's documentation; `Discovery::well_known` sets other \
-         places, and `ClientCredentials::builder` does without metadata",
-    ))
+    let (issuer, said) = (issuer.as_str(), said.join("; "));
+    Err(last.with_message(format!("no metadata of {issuer}: {said}")))
 }
 
 async fn ask(url: &str, issuer: &Issuer, asking: &Asking) -> Result<Response<Bytes>, TokenError> {
@@ -110,33 +86,96 @@ async fn ask(url: &str, issuer: &Issuer, asking: &Asking) -> Result<Response<Byt
     asking.client.send(request, &endpoint, &limits).await
 }
 
-/// The server has something else to say than that there is nothing.
-fn refused(error: TokenError, answer: &Response<Bytes>, now: SystemTime) -> TokenError {
+/// There is a document: what may be believed of it.
+fn believed(
+    answer: &Response<Bytes>,
+    issuer: &Issuer,
+    settings: &Discovery,
+    mtls: bool,
+) -> Result<(Metadata, Endpoints), Miss> {
+    let malformed = |said: String, hint: String| Miss {
+        error: TokenError::new(ErrorKind::Malformed, "").with_hint(hint),
+        said: format!(" {said}"),
+        next: false,
+    };
+    let metadata = Metadata::read(answer.body(), issuer).map_err(|invalid| {
+        let hint = match &invalid {
+            InvalidMetadata::OtherIssuer { .. } => {
+                "if that is the server meant, set the issuer to exactly this, slash by slash; if \
+                 not, something answers in its place"
+            }
+            InvalidMetadata::NotAnObject => NO_SERVER,
+            _ => "the server breaks RFC 8414 section 2: report it there",
+        };
+        malformed(invalid.to_string(), hint.to_owned())
+    })?;
+    let endpoints = Endpoints::of(&metadata, issuer, &settings.endpoint_hosts, mtls)
+        .map_err(|refused| malformed(refused.to_string(), refused.hint()))?;
+    Ok((metadata, endpoints))
+}
+
+/// There is an answer, and no document.
+fn missed(answer: &Response<Bytes>, settings: &Discovery, now: SystemTime) -> Miss {
     let status = answer.status();
-    let temporary = status.is_server_error()
+    let mut said = format!(" answered {}", status.as_u16());
+    let error = |kind| TokenError::new(kind, "").with_status(status);
+    if status.is_redirection() {
+        if let Some(origin) = leads_to(answer) {
+            said = format!("{said}, a redirect to {origin}");
+        }
+        let hint = "redirects are never followed, because they would let another server speak for \
+                    this one: set the issuer to the address that the server names itself by";
+        return Miss {
+            said,
+            error: error(ErrorKind::Malformed).with_hint(hint),
+            next: false,
+        };
+    }
+    let error = error(ErrorKind::Rejected);
+    let later = status.is_server_error()
         || status == StatusCode::TOO_MANY_REQUESTS
         || status == StatusCode::REQUEST_TIMEOUT;
-    let error = error.with_status(status).temporary(temporary);
-    let error = match retry_after(answer.headers(), now) {
-        Some(delay) if temporary => error.with_retry_after(delay),
-        _ => error,
-    };
-    error.with_hint(if temporary {
-        "the server is in trouble: it is asked again later"
+    if later {
+        let error = error.temporary(true);
+        let error = match retry_after(answer.headers(), now) {
+            Some(delay) => error.with_retry_after(delay),
+            None => error,
+        };
+        return Miss {
+            said,
+            error: error.with_hint("the server is in trouble: it is asked again later"),
+            next: false,
+        };
+    }
+    let any = settings.next_on_client_errors;
+    let next = status == StatusCode::NOT_FOUND || (any && status.is_client_error());
+    let hint = if next {
+        "compare the issuer with the server's documentation; `Discovery::well_known` sets other \
+         places, and `ClientCredentials::builder` does without metadata"
     } else if status.is_client_error() {
         "if that is how it says that there is nothing, say `Discovery::next_on_client_errors`"
     } else {
-        "is this the issuer of an authorization server?"
-    })
+        NO_SERVER
+    };
+    Miss {
+        said,
+        error: error.with_hint(hint),
+        next,
+    }
 }
 
-fn hint(invalid: &InvalidMetadata) -> &'static str {
-    match invalid {
-        InvalidMetadata::OtherIssuer { .. } => {
-            "if that is the server meant, set the issuer to exactly this, slash by slash; if not, \
-             something answers in its place"
-        }
-        _ => "the server breaks RFC 8414 section 2, or this isn't its metadata: report it there",
+/// There is no answer, or too much of one.
+fn unanswered(error: TokenError) -> Miss {
+    let said = format!(": {}", error.message());
+    // What it says of token endpoints is out of place here.
+    let error = match error.kind() {
+        ErrorKind::Malformed => error.with_hint(NO_SERVER),
+        _ => error,
+    };
+    Miss {
+        said,
+        error,
+        next: false,
     }
 }
 

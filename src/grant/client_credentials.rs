@@ -12,6 +12,8 @@ use std::{
 use http::HeaderMap;
 
 pub use self::builder::ClientCredentialsBuilder;
+#[cfg(feature = "profile")]
+pub(crate) use self::builder::is_extra_header;
 use self::{
     binding::Binding,
     keys::{Keys, Set},
@@ -167,9 +169,11 @@ impl ClientCredentials {
         if !credential || error.is_temporary() {
             return error;
         }
-        match self.auth.hint(context) {
-            Some(hint) => error.with_hint(hint),
-            None => error,
+        match (self.auth.hint(context), self.server.hint()) {
+            (Some(hint), Some(more)) => error.with_hint(format!("{hint}; {more}")),
+            (Some(hint), None) => error.with_hint(hint),
+            (None, Some(hint)) => error.with_hint(hint),
+            (None, None) => error,
         }
     }
 }
@@ -192,8 +196,7 @@ impl TokenSource for ClientCredentials {
         };
         let request = self.request(&context).await?;
         let sent = request.to_http(endpoint);
-        let answer = set.client.send(sent, endpoint, &self.limits).await;
-        let answer = answer.inspect_err(|_| self.server.doubt())?;
+        let answer = set.client.send(sent, endpoint, &self.limits).await?;
         let received = Received {
             from: endpoint.origin(),
             status: answer.status(),
@@ -207,7 +210,7 @@ impl TokenSource for ClientCredentials {
             .map_err(|refusal| self.explain(refusal.into(), &context))
             .inspect_err(|error| {
                 // Without a word of OAuth it may be no token endpoint any more.
-                if error.oauth_error().is_none() {
+                if error.oauth_error().is_none() && !error.is_temporary() {
                     self.server.doubt();
                 }
             })?;

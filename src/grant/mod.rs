@@ -5,7 +5,7 @@ mod client_credentials;
 mod source;
 
 #[cfg(feature = "profile")]
-pub(crate) use self::client_credentials::is_reserved_parameter;
+pub(crate) use self::client_credentials::{is_extra_header, is_reserved_parameter};
 pub(crate) use self::source::DynTokenSource;
 pub use self::{
     build_error::BuildError,

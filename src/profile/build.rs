@@ -8,17 +8,25 @@ use super::{
     api_client::ApiClient,
     fault::{ProfileError, Stage},
     load::Profile,
-    settings::{Assertion, AssertionHeader, Auth, Choice, Trust},
+    secret::SecretPlace,
+    settings::{
+        Assertion, AssertionHeader, AssertionTerms, Auth, BySecret, Choice, ProxySettings, Server,
+        Trust,
+    },
 };
 use crate::{
-    client_auth::{ClientSecretBasic, PrivateKeyJwt, SelfSignedTlsClientAuth, TlsClientAuth},
+    client_auth::{
+        ClientSecretBasic, ClientSecretJwt, ClientSecretPost, NoClientAuth, PrivateKeyJwt,
+        SelfSignedTlsClientAuth, TlsClientAuth,
+    },
     error::BoxError,
     grant::{BuildError, ClientCredentials, ClientCredentialsBuilder},
     jose::{LocalSigner, SigningKeyError},
     keystore::{ClientIdentity, RotatingIdentity},
     refresh::{TokenHandle, TokenHandleBuilder},
+    secret::SecretString,
     service::OAuthLayer,
-    tls::{RotatingClient, TlsConfig, TrustAnchors, hyper_client},
+    tls::{InvalidProxy, Proxy, RotatingClient, TlsConfig, TrustAnchors, hyper_client},
 };
 
 impl Profile {
@@ -140,7 +148,17 @@ impl Profile {
     pub fn source_builder(&self) -> Result<ClientCredentialsBuilder, ProfileError> {
         let settings = &self.0.settings;
         let identity = self.identity()?;
-        let mut builder = ClientCredentials::builder(settings.token_endpoint.url())
+        let builder = match &settings.server {
+            Server::Issuer(discovery) => ClientCredentials::from_issuer(discovery.clone()),
+            Server::Endpoint(endpoint) => {
+                let builder = ClientCredentials::builder(endpoint.url());
+                match &settings.issuer {
+                    Some(issuer) => builder.issuer(issuer),
+                    None => builder,
+                }
+            }
+        };
+        let mut builder = builder
             .client_id(&settings.client_id)
             .scope(settings.scope.to_string())
             .limits(settings.limits.clone());
@@ -153,21 +171,22 @@ impl Profile {
         if let Some(trust) = self.trust()? {
             builder = builder.trust(trust);
         }
+        if let Some(proxy) = self.proxy()? {
+            builder = builder.proxy(proxy);
+        }
         for resource in &settings.resources {
             builder = builder.resource(resource);
         }
         for audience in &settings.audiences {
             builder = builder.audience(audience);
         }
-        for (name, place) in &settings.extra {
-            let value = place.read().map_err(|message| {
-                self.wrong(
-                    Stage::Secret,
-                    &format!("extra_parameter_files.{name}"),
-                    message,
-                )
-            })?;
+        for (name, place) in &settings.extra_parameters {
+            let value = self.secret(place, &format!("extra_parameter_files.{name}"))?;
             builder = builder.extra_parameter(name, value);
+        }
+        for (name, place) in &settings.extra_headers {
+            let value = self.secret(place, &format!("extra_header_files.{name}"))?;
+            builder = builder.extra_header(name, value);
         }
         if settings.require_bound_tokens {
             builder = builder.require_bound_tokens();
@@ -192,24 +211,22 @@ impl Profile {
                 None => assertion.of(there()),
                 Some(path) => assertion.signed_by(self.signer(path, &assertion.header)?),
             }),
-            Auth::Secret {
-                place,
-                form_encoding,
-            } => {
-                let secret = place.read().map_err(|message| {
-                    let key = match place {
-                        super::secret::SecretPlace::Variable(_) => "client_secret_env",
-                        _ => "client_secret_file",
-                    };
-                    self.wrong(Stage::Secret, key, message)
-                })?;
-                let auth = ClientSecretBasic::new(secret);
-                builder.auth(if *form_encoding {
-                    auth
-                } else {
-                    auth.without_form_encoding()
-                })
+            Auth::Secret(place, by) => {
+                let secret = self.secret(place, &place.key("client_secret"))?;
+                match by {
+                    BySecret::Post => builder.auth(ClientSecretPost::new(secret)),
+                    BySecret::Jwt(terms) => builder.auth(terms.of_secret(secret)),
+                    BySecret::Basic { form_encoding } => {
+                        let auth = ClientSecretBasic::new(secret);
+                        builder.auth(if *form_encoding {
+                            auth
+                        } else {
+                            auth.without_form_encoding()
+                        })
+                    }
+                }
             }
+            Auth::None => builder.auth(NoClientAuth::new()),
         })
     }
 
@@ -255,7 +272,7 @@ impl Profile {
     /// [`Stage::Trust`].
     pub fn trust(&self) -> Result<Option<TrustAnchors>, ProfileError> {
         let settings = &self.0.settings;
-        if settings.token_endpoint.is_plain_http() {
+        if settings.is_plain_http {
             return Ok(None);
         }
         let key = "authorization_server.truststore";
@@ -272,6 +289,33 @@ impl Profile {
     /// `platform-roots`.
     pub fn api_trust(&self) -> Result<TrustAnchors, ProfileError> {
         self.anchors("api.truststore", self.0.settings.api.trust.as_ref())
+    }
+
+    /// The proxy on the way to the authorization server, if there is to be one.
+    ///
+    /// Blocks while it reads its password.
+    ///
+    /// # Errors
+    ///
+    /// [`Stage::Secret`] or [`Stage::Proxy`].
+    pub fn proxy(&self) -> Result<Option<Proxy>, ProfileError> {
+        let key = "authorization_server.proxy";
+        let proxy = self.0.settings.proxy.as_ref();
+        proxy.map(|proxy| self.proxy_of(key, proxy)).transpose()
+    }
+
+    /// The proxy on the way to the API, if there is to be one.
+    ///
+    /// Blocks while it reads its password.
+    ///
+    /// # Errors
+    ///
+    /// [`Stage::Secret`] or [`Stage::Proxy`].
+    pub fn api_proxy(&self) -> Result<Option<Proxy>, ProfileError> {
+        let proxy = self.0.settings.api.proxy.as_ref();
+        proxy
+            .map(|proxy| self.proxy_of("api.proxy", proxy))
+            .transpose()
     }
 
     /// A pooling HTTPS client for the API, to be called through [`layer`](Self::layer). If the
@@ -291,12 +335,39 @@ impl Profile {
     {
         let shown = self.0.settings.shows_certificate();
         let identity = self.identity()?.filter(|_| shown);
-        let trust = self.api_trust()?;
+        let tls = TlsConfig::new(self.api_trust()?);
+        let tls = match self.api_proxy()? {
+            Some(proxy) => tls.proxy(proxy),
+            None => tls,
+        };
         let client = match identity {
-            Some(identity) => RotatingClient::hyper(trust, identity).map(ApiClient::rotating),
-            None => hyper_client(&TlsConfig::new(trust)).map(ApiClient::bare),
+            Some(identity) => RotatingClient::hyper(tls, identity).map(ApiClient::rotating),
+            None => hyper_client(&tls).map(ApiClient::bare),
         };
         client.map_err(|error| self.0.origin.error(Stage::Client, "api", error))
+    }
+
+    fn proxy_of(&self, key: &str, settings: &ProxySettings) -> Result<Proxy, ProfileError> {
+        let wrong = |error: InvalidProxy| self.0.origin.error(Stage::Proxy, key, error);
+        let mut proxy = match &settings.url {
+            Some(url) => Proxy::http(url),
+            None => Proxy::from_env(),
+        }
+        .map_err(wrong)?;
+        if let Some((user, password)) = &settings.user {
+            let password = self.secret(password, &password.key(&format!("{key}.password")))?;
+            proxy = proxy.basic_auth(user, password).map_err(wrong)?;
+        }
+        for host in &settings.no_proxy {
+            proxy = proxy.no_proxy(host);
+        }
+        Ok(proxy)
+    }
+
+    fn secret(&self, place: &SecretPlace, key: &str) -> Result<SecretString, ProfileError> {
+        place
+            .read()
+            .map_err(|message| self.wrong(Stage::Secret, key, message))
     }
 
     fn anchors(&self, key: &str, trust: Option<&Trust>) -> Result<TrustAnchors, ProfileError> {
@@ -356,7 +427,23 @@ impl Assertion {
     }
 
     fn settle(&self, auth: PrivateKeyJwt) -> PrivateKeyJwt {
-        let auth = auth.audience(self.audience.as_str());
+        let terms = &self.terms;
+        let auth = auth.audience(terms.audience.clone());
+        let auth = match &terms.typ {
+            Choice::Usual => auth,
+            Choice::This(typ) => auth.typ(typ),
+            Choice::Nothing => auth.without_typ(),
+        };
+        match terms.lifetime {
+            Some(lifetime) => auth.lifetime(lifetime),
+            None => auth,
+        }
+    }
+}
+
+impl AssertionTerms {
+    fn of_secret(&self, secret: SecretString) -> ClientSecretJwt {
+        let auth = ClientSecretJwt::new(secret).audience(self.audience.clone());
         let auth = match &self.typ {
             Choice::Usual => auth,
             Choice::This(typ) => auth.typ(typ),

@@ -28,6 +28,8 @@ pub enum Stage {
     Trust,
     /// A secret that stands elsewhere: in a file, or in an environment variable.
     Secret,
+    /// The proxy that the environment names.
+    Proxy,
     /// What all of it is put together to.
     Client,
 }
@@ -266,6 +268,12 @@ impl<'a> Faults<'a> {
     pub(super) fn at(&mut self, key: &str, message: impl Into<String>) {
         let fault = self.origin.fault(self.origin.full(key), message.into());
         self.found.push(fault);
+    }
+
+    /// The same, for a key of a table that may have any keys.
+    pub(super) fn at_key_of(&mut self, table: &str, key: &str, message: impl Into<String>) {
+        let path = [Step::Key(table.to_owned()), Step::Key(key.to_owned())];
+        self.at_path(&path, message);
     }
 
     /// The same, for a path that begins at the profile.

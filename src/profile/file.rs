@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::quantity::{Size, Span};
-use crate::jose::Algorithm;
+use crate::{client_auth::Audience, discovery::WellKnown, jose::Algorithm};
 
 /// How a client gets its tokens, and where they may go.
 ///
@@ -15,8 +15,9 @@ use crate::jose::Algorithm;
 #[derive(Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(extend(
-    "required" = ["token_endpoint", "client_id", "token_endpoint_auth_method"],
-    "if" = { "properties": { "token_endpoint_auth_method": { "const": "client_secret_basic" } } },
+    "required" = ["client_id", "token_endpoint_auth_method"],
+    "anyOf" = [{ "required": ["issuer"] }, { "required": ["token_endpoint"] }],
+    "if" = { "properties": { "token_endpoint_auth_method": { "pattern": "^client_secret" } } },
     "then" = { "oneOf": [
         { "required": ["client_secret_file"] },
         { "required": ["client_secret_env"] },
@@ -32,32 +33,33 @@ pub(super) struct ProfileTable {
     /// The address of this schema, for editors. It has no effect.
     #[serde(rename = "$schema")]
     _schema: Option<String>,
-    /// The issuer identifier of the authorization server. It is the audience of assertions unless
-    /// `assertion.aud` says otherwise.
+    /// The issuer identifier of the authorization server, exactly as it writes it: whom assertions
+    /// are for. Without `token_endpoint`, the rest is in its metadata (RFC 8414).
     pub(super) issuer: Option<String>,
-    /// The address of the token endpoint: https.
+    /// The address of the token endpoint: https. Default: what the metadata of `issuer` says.
     pub(super) token_endpoint: Option<String>,
     /// The address of the token endpoint for clients that show a certificate: the `token_endpoint`
     /// of `mtls_endpoint_aliases` in the server's metadata (RFC 8705 section 5). Default: there is
     /// only one address.
     pub(super) mtls_token_endpoint: Option<String>,
-    /// Accepts a token endpoint without TLS if it is on this machine: for tests and sidecars.
+    /// How the metadata of `issuer` is found and believed.
+    pub(super) discovery: Option<DiscoveryTable>,
+    /// Accepts a server without TLS if it is on this machine: for tests and sidecars.
     /// Default: false.
     pub(super) allow_plain_http: bool,
     /// Who the client is.
     pub(super) client_id: Option<String>,
     /// How the client proves it.
     pub(super) token_endpoint_auth_method: Option<Method>,
-    /// The file that holds the client secret, for client_secret_basic.
+    /// The file that holds the client secret.
     pub(super) client_secret_file: Option<String>,
-    /// The environment variable that holds the client secret, for client_secret_basic.
+    /// The environment variable that holds the client secret.
     pub(super) client_secret_env: Option<String>,
-    /// Whether client_id and secret are form-encoded before they are sent (RFC 6749 section 2.3.1).
-    /// A few servers skip the decoding. Default: true.
+    /// Whether client_secret_basic form-encodes client_id and secret (RFC 6749 section 2.3.1). A few servers skip the decoding. Default: true.
     pub(super) client_secret_form_encoding: Option<bool>,
     /// The client's key and certificate.
     pub(super) keystore: Option<KeystoreTable>,
-    /// The assertion of private_key_jwt and spiffe_jwt.
+    /// The assertion of private_key_jwt, client_secret_jwt and spiffe_jwt.
     pub(super) assertion: Option<AssertionTable>,
     /// Shows the certificate of the keystore to the authorization server and to the API whatever
     /// the method is, so that tokens can be bound to it (RFC 8705 section 3). Default: it is shown
@@ -78,6 +80,10 @@ pub(super) struct ProfileTable {
     pub(super) extra_parameters: BTreeMap<String, String>,
     /// The same, with values that stand in files. Default: none.
     pub(super) extra_parameter_files: BTreeMap<String, String>,
+    /// Other header fields of the token request, by their names. Default: none.
+    pub(super) extra_headers: BTreeMap<String, String>,
+    /// The same, with values that stand in files. Default: none.
+    pub(super) extra_header_files: BTreeMap<String, String>,
     /// How the authorization server is reached.
     pub(super) authorization_server: ServerTable,
     /// Where tokens go, and how.
@@ -102,8 +108,67 @@ pub(super) enum Method {
     PrivateKeyJwt,
     /// A SPIFFE JWT-SVID that the platform writes to a file.
     SpiffeJwt,
-    /// A secret that the server knows too (RFC 6749 section 2.3.1). Prefer the others.
+    /// A secret that the server knows too, in the header (RFC 6749 section 2.3.1). Prefer those
+    /// above.
     ClientSecretBasic,
+    /// A secret that the server knows too, in the form (RFC 6749 section 2.3.1).
+    ClientSecretPost,
+    /// An assertion made with a secret that the server knows too (RFC 7523 section 2.2).
+    ClientSecretJwt,
+    /// None: something else proves it, a gateway or the network.
+    None,
+}
+
+impl Method {
+    /// Whether it takes a client secret.
+    pub(super) fn has_secret(self) -> bool {
+        matches!(
+            self,
+            Self::ClientSecretBasic | Self::ClientSecretPost | Self::ClientSecretJwt
+        )
+    }
+}
+
+/// How the metadata of an issuer is found and believed (RFC 8414).
+#[derive(Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct DiscoveryTable {
+    /// Where to look for it, in this order. Default: oauth, open_id, open_id_inserted.
+    pub(super) well_known: Option<Vec<Place>>,
+    /// Tries the next place on any 4xx, for gateways that refuse what they don't know. Default:
+    /// false, on 404 only.
+    pub(super) next_on_client_errors: bool,
+    /// Hosts whose endpoints are believed beside those of the issuer's own host. Default: none.
+    pub(super) endpoint_hosts: Vec<String>,
+    /// How old it may become before it is fetched again. Default: 24h.
+    pub(super) renew_after: Option<Span>,
+}
+
+/// A place where servers publish metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Place {
+    /// HOST/.well-known/oauth-authorization-server/PATH, the form of RFC 8414.
+    Oauth,
+    /// HOST/PATH/.well-known/openid-configuration, the form of OpenID Connect.
+    OpenId,
+    /// HOST/.well-known/openid-configuration/PATH.
+    OpenIdInserted,
+    /// HOST/PATH/.well-known/oauth-authorization-server.
+    OauthAppended,
+}
+
+impl From<Place> for WellKnown {
+    fn from(place: Place) -> Self {
+        match place {
+            Place::Oauth => Self::OAuth,
+            Place::OpenId => Self::OpenId,
+            Place::OpenIdInserted => Self::OpenIdInserted,
+            Place::OauthAppended => Self::OAuthAppended,
+        }
+    }
 }
 
 /// A key with its certificates: one file with both, or two PEM files.
@@ -149,6 +214,7 @@ pub(super) struct KeystoreTable {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(extend("allOf" = [
     { "not": { "required": ["file", "key_file"] } },
+    { "not": { "required": ["aud", "aud_from"] } },
     { "not": { "required": ["kid", "without_kid"], "properties": { "without_kid": { "const": true } } } },
     { "not": { "required": ["typ", "without_typ"], "properties": { "without_typ": { "const": true } } } },
 ])))]
@@ -162,8 +228,11 @@ pub(super) struct AssertionTable {
     /// A PEM file with a key that has no certificate. It is read once. Default: the key of the
     /// keystore.
     pub(super) key_file: Option<String>,
-    /// The audience, for servers that want another one than the issuer. Default: the issuer.
+    /// The audience, exactly as it is written here, for servers that want another one than the
+    /// issuer. Default: see `aud_from`.
     pub(super) aud: Option<String>,
+    /// Where the audience comes from. Default: issuer.
+    pub(super) aud_from: Option<AudienceFrom>,
     /// The signature algorithm. Default: it follows from the key.
     pub(super) alg: Option<Alg>,
     /// The number of the key at the server. Default: the key's SHA-256 thumbprint (RFC 7638).
@@ -181,6 +250,30 @@ pub(super) struct AssertionTable {
     pub(super) x5c: bool,
     /// How long an assertion is valid, in whole seconds. Default: 60s.
     pub(super) lifetime: Option<Span>,
+}
+
+/// Where the audience of an assertion comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(super) enum AudienceFrom {
+    /// It is the issuer identifier of the server.
+    Issuer,
+    /// It is the address of the token endpoint, and not its alias for clients that show a
+    /// certificate.
+    TokenEndpoint,
+    /// It is the address that the request goes to, whichever it is.
+    CalledUrl,
+}
+
+impl From<AudienceFrom> for Audience {
+    fn from(from: AudienceFrom) -> Self {
+        match from {
+            AudienceFrom::Issuer => Self::Issuer,
+            AudienceFrom::TokenEndpoint => Self::TokenEndpoint,
+            AudienceFrom::CalledUrl => Self::CalledUrl,
+        }
+    }
 }
 
 /// A signature algorithm by its registered name.
@@ -227,6 +320,36 @@ pub(super) struct ServerTable {
     /// Who vouches for the authorization server. Default: what the operating system trusts, in a
     /// build with the feature `platform-roots`.
     pub(super) truststore: Option<TruststoreTable>,
+    /// The HTTP proxy on the way to it. Default: none, whatever the environment says.
+    pub(super) proxy: Option<ProxyTable>,
+}
+
+/// An HTTP proxy on the way to https servers.
+#[derive(Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(extend(
+    "oneOf" = [
+        { "required": ["url"] },
+        { "required": ["from_environment"], "properties": { "from_environment": { "const": true } } },
+    ],
+    "not" = { "required": ["password_file", "password_env"] },
+)))]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ProxyTable {
+    /// The address at which it takes CONNECT over plain http, such as http://proxy.example:3128.
+    pub(super) url: Option<String>,
+    /// Takes the proxy that HTTPS_PROXY or ALL_PROXY names, but not for the hosts in NO_PROXY.
+    /// Default: false.
+    pub(super) from_environment: bool,
+    /// The user name at the proxy.
+    pub(super) username: Option<String>,
+    /// The file that holds the password at the proxy.
+    pub(super) password_file: Option<String>,
+    /// The environment variable that holds the password at the proxy.
+    pub(super) password_env: Option<String>,
+    /// Hosts that are reached directly: names, which stand for all names below them as well, IP
+    /// addresses, networks such as 10.0.0.0/8. Default: none.
+    pub(super) no_proxy: Vec<String>,
 }
 
 /// Certificates of authorities that are trusted, and no others.
@@ -287,6 +410,8 @@ pub(super) struct ApiTable {
     /// Who vouches for the API. Default: what the operating system trusts, in a build with the
     /// feature `platform-roots`.
     pub(super) truststore: Option<TruststoreTable>,
+    /// The HTTP proxy on the way to it. Default: none, whatever the environment says.
+    pub(super) proxy: Option<ProxyTable>,
 }
 
 /// What happens to a request for an origin that isn't allowed.

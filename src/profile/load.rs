@@ -9,7 +9,7 @@ use super::{
     check::check,
     document::Document,
     fault::{Faults, Origin, ProfileError, Stage},
-    settings::{Settings, Trust},
+    settings::{Server, Settings, Trust},
     variables::Environment,
 };
 use crate::{
@@ -123,7 +123,7 @@ impl Profile {
             table,
         } = Document::parse(text, file, name, environment)?;
         let mut faults = Faults::of(&origin);
-        let settings = check(table, base, &mut faults);
+        let settings = check(&table, base, &mut faults);
         let settings = faults.or(settings)?;
         Ok(Self(Arc::new(Inner {
             name,
@@ -150,9 +150,13 @@ impl Profile {
         self.0.settings.issuer.as_deref()
     }
 
-    /// The address of the token endpoint.
-    pub fn token_endpoint(&self) -> &Endpoint {
-        &self.0.settings.token_endpoint
+    /// The address of the token endpoint. `None`: the metadata of the [issuer](Self::issuer) says
+    /// it.
+    pub fn token_endpoint(&self) -> Option<&Endpoint> {
+        match &self.0.settings.server {
+            Server::Endpoint(endpoint) => Some(endpoint),
+            Server::Issuer(_) => None,
+        }
     }
 
     /// The address of the token endpoint for clients that show a certificate.

@@ -24,6 +24,15 @@ pub(super) enum SecretPlace {
 }
 
 impl SecretPlace {
+    /// The key that names it, of the two that can.
+    pub(super) fn key(&self, plain: &str) -> String {
+        match self {
+            Self::Given(_) => plain.to_owned(),
+            Self::File(_) => format!("{plain}_file"),
+            Self::Variable(_) => format!("{plain}_env"),
+        }
+    }
+
     /// Reads it. Blocks. A line break at the end of a file doesn't count.
     pub(super) fn read(&self) -> Result<SecretString, String> {
         match self {

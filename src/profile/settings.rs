@@ -1,13 +1,11 @@
 //! A profile that can be meant: what the file says, in the types of the code that it becomes.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use super::secret::SecretPlace;
 use crate::{
-    client_auth::FileAssertion,
+    client_auth::{Audience, FileAssertion},
+    discovery::Discovery,
     jose::Algorithm,
     keystore::KeyStore,
     protocol::{Endpoint, Scope},
@@ -19,9 +17,11 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) issuer: Option<String>,
-    pub(super) token_endpoint: Endpoint,
+    pub(super) server: Server,
     pub(super) mtls_token_endpoint: Option<String>,
     pub(super) allow_plain_http: bool,
+    /// The server does without TLS.
+    pub(super) is_plain_http: bool,
     pub(super) client_id: String,
     pub(super) auth: Auth,
     pub(super) keystore: Option<Keystore>,
@@ -31,12 +31,22 @@ pub(super) struct Settings {
     pub(super) scope: Scope,
     pub(super) resources: Vec<String>,
     pub(super) audiences: Vec<String>,
-    pub(super) extra: Vec<(String, SecretPlace)>,
+    pub(super) extra_parameters: Vec<(String, SecretPlace)>,
+    pub(super) extra_headers: Vec<(String, SecretPlace)>,
     pub(super) trust: Option<Trust>,
+    pub(super) proxy: Option<ProxySettings>,
     pub(super) api: Api,
     pub(super) lifetime: LifetimeConfig,
     pub(super) limits: TransportLimits,
     pub(super) fetch_deadline: Option<Duration>,
+}
+
+/// Which authorization server it is.
+#[derive(Debug)]
+pub(super) enum Server {
+    Endpoint(Endpoint),
+    /// The rest is in its metadata.
+    Issuer(Discovery),
 }
 
 #[derive(Debug)]
@@ -45,18 +55,39 @@ pub(super) enum Auth {
     SelfSignedTls,
     Assertion(Assertion),
     File(FileAssertion),
-    Secret {
-        place: SecretPlace,
-        form_encoding: bool,
-    },
+    Secret(SecretPlace, BySecret),
+    None,
+}
+
+/// What is done with a client secret.
+#[derive(Debug)]
+pub(super) enum BySecret {
+    Basic { form_encoding: bool },
+    Post,
+    Jwt(AssertionTerms),
+}
+
+/// An HTTP proxy.
+#[derive(Debug)]
+pub(super) struct ProxySettings {
+    /// Else the environment is asked.
+    pub(super) url: Option<String>,
+    pub(super) user: Option<(String, SecretPlace)>,
+    pub(super) no_proxy: Vec<String>,
 }
 
 #[derive(Debug)]
 pub(super) struct Assertion {
     /// A key without a certificate; else it is that of the keystore.
     pub(super) key_file: Option<PathBuf>,
-    pub(super) audience: String,
     pub(super) header: AssertionHeader,
+    pub(super) terms: AssertionTerms,
+}
+
+/// What any assertion says that is made here.
+#[derive(Debug)]
+pub(super) struct AssertionTerms {
+    pub(super) audience: Audience,
     pub(super) typ: Choice,
     pub(super) lifetime: Option<Duration>,
 }
@@ -114,6 +145,7 @@ pub(super) struct Api {
     pub(super) replay_limit: Option<usize>,
     pub(super) rejection_as_error: bool,
     pub(super) trust: Option<Trust>,
+    pub(super) proxy: Option<ProxySettings>,
 }
 
 impl Settings {
@@ -128,12 +160,10 @@ impl Settings {
             Auth::SelfSignedTls => "self_signed_tls_client_auth",
             Auth::Assertion(_) => "private_key_jwt",
             Auth::File(file) => crate::client_auth::ClientAuth::method(file),
-            Auth::Secret { .. } => "client_secret_basic",
+            Auth::Secret(_, BySecret::Basic { .. }) => "client_secret_basic",
+            Auth::Secret(_, BySecret::Post) => "client_secret_post",
+            Auth::Secret(_, BySecret::Jwt(_)) => "client_secret_jwt",
+            Auth::None => "none",
         }
     }
-}
-
-/// Paths are relative to the profile's own directory.
-pub(super) fn resolve(base: &Path, path: &str) -> PathBuf {
-    base.join(path)
 }

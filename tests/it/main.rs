@@ -4,6 +4,7 @@ mod architecture;
 mod body;
 mod doctor;
 mod hot_profile;
+mod discovery;
 mod kit;
 mod layer;
 mod life;

@@ -360,6 +360,11 @@ const RESERVED: &[HeaderName] = &[
     header::TRANSFER_ENCODING,
 ];
 
+/// Whether this is the name of a header field that nothing else sets.
+pub(crate) fn is_extra_header(name: &str) -> bool {
+    HeaderName::try_from(name).is_ok_and(|name| !RESERVED.contains(&name))
+}
+
 fn headers(extra: &[(String, SecretString)]) -> Result<HeaderMap, BuildError> {
     let mut headers = HeaderMap::new();
     for (name, value) in extra {

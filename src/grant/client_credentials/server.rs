@@ -43,6 +43,19 @@ impl Server {
         }
     }
 
+    /// What the server's metadata has to say to a credential that it doesn't like.
+    pub(super) fn hint(&self) -> Option<String> {
+        let Self::Discovered(discovered) = self else {
+            return None;
+        };
+        let unlisted = discovered.unlisted();
+        let said = unlisted
+            .iter()
+            .map(|(list, value)| format!("`{list}` lacks {value}"));
+        let said: Vec<_> = said.collect();
+        (!said.is_empty()).then(|| format!("in the server's metadata {}", said.join(" and ")))
+    }
+
     /// It doesn't answer as a token endpoint does: the address may be out of date.
     pub(super) fn doubt(&self) {
         if let Self::Discovered(discovered) = self {

@@ -71,7 +71,8 @@ fn a_good_profile_says_what_it_says() {
     assert_eq!(profile.client_id(), "orders");
     assert_eq!(profile.name(), None);
     assert_eq!(profile.file(), Some(Path::new("orders.toml")));
-    assert_eq!(profile.token_endpoint().url(), "https://as.example/token");
+    let endpoint = profile.token_endpoint().unwrap();
+    assert_eq!(endpoint.url(), "https://as.example/token");
     assert_eq!(profile.token_endpoint_auth_method(), "tls_client_auth");
     assert!(profile.shows_certificate());
     assert_eq!(
@@ -500,7 +501,8 @@ fn assertions_are_not_told_two_things() {
 fn variables_stand_in_any_text_of_the_profile_asked_for() {
     let text = GOOD.replace("as.example", "${HOST}");
     let profile = toml(&text).unwrap();
-    assert_eq!(profile.token_endpoint().url(), "https://as.example/token");
+    let endpoint = profile.token_endpoint().unwrap();
+    assert_eq!(endpoint.url(), "https://as.example/token");
     let text = with("issuer = \"${MISSING}\"\nresource = [\"a\", \"${\"]", "");
     assert_faults(
         &text,

@@ -6,6 +6,7 @@ use http::StatusCode;
 use tokio::net::TcpListener;
 use tower_oauth::{
     ErrorKind, TokenError,
+    testing::Pki,
     tls::{Proxy, TrustAnchors},
     transport::TransportLimits,
 };
@@ -161,6 +162,11 @@ async fn a_proxy_that_intercepts_is_told_from_a_server_that_is_not_trusted() {
         "CN=throw-away intermediate",
         "server's own",
     ];
+    assert_proxy(&error, false, &says);
+    // An authority of the same name is another one.
+    let namesake = Pki::new().unwrap();
+    let namesake = TrustAnchors::from_pem(namesake.ca_pem().as_bytes()).unwrap();
+    let error = fetch(world.source().trust(namesake)).await.unwrap_err();
     assert_proxy(&error, false, &says);
 }
 
