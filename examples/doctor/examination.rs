@@ -11,21 +11,22 @@ use bytes::Bytes;
 use http::{Request, Uri, header};
 use http_body_util::{Empty, Full};
 use serde_json::Value;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 use tower::{Layer, ServiceExt};
 use tower_oauth::{
     TokenHandle,
     keystore::ClientIdentity,
     profile::{Profile, ProfileError, Stage},
+    protocol::Endpoint,
     refresh::Token,
     service::Rejected,
     tls::{TlsConfig, TrustAnchors, hyper_client},
-    transport::{Handshake, HttpClient},
+    transport::{HttpClient, Probe},
 };
 
 use super::{
     arguments::Arguments,
-    cure::{in_words, of_network, of_tls, of_token},
+    cure::{in_words, of_network, of_request, of_silence, of_tls, of_token},
     report::{Fault, Report, Step},
     tap::{Sent, Tap},
 };
@@ -77,19 +78,16 @@ impl Examination<'_> {
         let profile = self.profile()?;
         let identity = self.keystore(&profile)?;
         let trust = self.trust(&profile)?;
-        if let Some(trust) = trust {
-            let shown = identity.filter(|_| profile.shows_certificate());
-            let tls = TlsConfig::new(trust);
-            let tls = match &shown {
-                Some(identity) => tls.identity(identity),
-                None => tls,
-            };
-            let address = address(&profile);
-            let connection = self.network(&profile, &address).await?;
-            self.tls(&profile, &address, connection, &tls).await?;
-            self.clock(&address, &tls).await?;
+        let tls = match trust {
+            Some(trust) => Some(settings(&profile, trust, identity).map_err(of_profile)?),
+            None => None,
+        };
+        if let Some(tls) = &tls {
+            let url = address(&profile);
+            self.way_to(&profile, tls, url).await?;
+            self.clock(url, tls).await?;
         }
-        let handle = self.request_and_token(&profile).await?;
+        let handle = self.request_and_token(&profile, tls).await?;
         self.call(&profile, handle).await
     }
 
@@ -174,41 +172,26 @@ impl Examination<'_> {
 
     // ----- up to the authorization server -----
 
-    async fn network(&mut self, profile: &Profile, address: &Uri) -> Result<TcpStream, Halt> {
-        let (host, port) = host_and_port(address);
-        let fault = |error| Halt::Faults(Step::Network, vec![of_network(profile, address, error)]);
-        let connecting = timeout(
-            PATIENCE,
-            TcpStream::connect((host.trim_matches(['[', ']']), port)),
-        );
-        let connection = match connecting.await {
-            Ok(connection) => connection.map_err(fault)?,
-            Err(elapsed) => return Err(fault(elapsed.into())),
+    /// The network, and TLS.
+    async fn way_to(&mut self, profile: &Profile, tls: &TlsConfig, url: &str) -> Result<(), Halt> {
+        let Ok(probe) = timeout(PATIENCE, Probe::connect(tls, url)).await else {
+            return halt(Step::Network, of_silence(profile, url));
         };
-        let peer = connection.peer_addr()?;
-        let fact = format!("{host}:{port} is {peer}, reached directly");
+        let probe = probe
+            .map_err(|error| Halt::Faults(Step::Network, vec![of_network(profile, url, &error)]))?;
+        let fact = match proxy_on_the_way(profile, url).map_err(of_profile)? {
+            Some(proxy) => format!("{url} is reached through {proxy}"),
+            None => format!("{url} is at {}, reached directly", probe.peer_addr()?),
+        };
         self.report.ok(Step::Network, &fact)?;
-        Ok(connection)
-    }
 
-    async fn tls(
-        &mut self,
-        profile: &Profile,
-        address: &Uri,
-        connection: TcpStream,
-        tls: &TlsConfig,
-    ) -> Result<(), Halt> {
-        let (host, _) = host_and_port(address);
-        let probe = timeout(PATIENCE, Handshake::probe(tls, host, connection));
-        let Ok(seen) = probe.await else {
-            let silence = io::Error::from(io::ErrorKind::TimedOut);
-            return halt(Step::Tls, of_network(profile, address, silence));
+        let Ok(seen) = timeout(PATIENCE, probe.handshake()).await else {
+            return halt(Step::Tls, of_silence(profile, url));
         };
-        if let Err(fault) = of_tls(profile, address, &seen) {
+        if let Err(fault) = of_tls(profile, url, &seen) {
             return halt(Step::Tls, fault);
         }
-        let server = seen.server_certificate();
-        let server = server.map(|it| {
+        let server = seen.server_certificate().map(|it| {
             let left = days_until(it.not_after());
             format!(
                 ", {} issued by {}, good for {left}",
@@ -229,8 +212,8 @@ impl Examination<'_> {
         Ok(())
     }
 
-    async fn clock(&mut self, address: &Uri, tls: &TlsConfig) -> Result<(), Halt> {
-        let Some((here, there)) = times(address, tls).await else {
+    async fn clock(&mut self, url: &str, tls: &TlsConfig) -> Result<(), Halt> {
+        let Some((here, there)) = times(url, tls).await else {
             self.report
                 .ok(Step::Clock, "the server doesn't tell the time")?;
             return Ok(());
@@ -258,28 +241,30 @@ impl Examination<'_> {
 
     // ----- the token -----
 
-    async fn request_and_token(&mut self, profile: &Profile) -> Result<TokenHandle, Halt> {
+    async fn request_and_token(
+        &mut self,
+        profile: &Profile,
+        tls: Option<TlsConfig>,
+    ) -> Result<TokenHandle, Halt> {
         let sent = Sent::default();
         let handle = handle(profile, &sent).map_err(of_profile)?;
         let token = handle.token().await;
-        if let Some(outline) = sent.last() {
+        let last = sent.last();
+        if let Some(outline) = &last {
+            // The address that the metadata names is another one than its own.
+            if let Some(tls) = tls.filter(|_| profile.token_endpoint().is_none())
+                && outline.is_token_request()
+            {
+                self.way_to(profile, &tls, &outline.url).await?;
+            }
             self.report.ok(Step::Request, &outline.to_string())?;
         }
-        match (token, sent.last()) {
+        match (token, last) {
             (Ok(token), _) => self.token(profile, &handle, &token)?,
-            (Err(error), Some(outline)) => {
+            (Err(error), Some(outline)) if outline.is_token_request() => {
                 return halt(Step::Token, of_token(profile, &outline, &error));
             }
-            (Err(error), None) => {
-                let (problem, cure) = in_words(&error);
-                let fault = Fault {
-                    problem,
-                    setting: "token_endpoint_auth_method".into(),
-                    value: profile.token_endpoint_auth_method().into(),
-                    cure,
-                };
-                return halt(Step::Request, fault);
-            }
+            (Err(error), _) => return halt(Step::Request, of_request(profile, &error)),
         }
         Ok(handle)
     }
@@ -378,24 +363,43 @@ fn handle(profile: &Profile, sent: &Sent) -> Result<TokenHandle, ProfileError> {
     Ok(handle?.observer(()).build())
 }
 
-/// Where the token request goes.
-fn address(profile: &Profile) -> Uri {
+/// Where the token request goes, or where it is asked where that is.
+pub(crate) fn address(profile: &Profile) -> &str {
     let alias = profile.mtls_token_endpoint();
     let alias = alias.filter(|_| profile.shows_certificate());
-    let url = alias.unwrap_or(profile.token_endpoint().url());
-    url.parse().expect("the profile has checked it")
+    let endpoint = profile.token_endpoint().map(Endpoint::url);
+    let url = alias.or(endpoint).or(profile.issuer());
+    url.expect("a profile has one of them")
 }
 
-fn host_and_port(address: &Uri) -> (&str, u16) {
-    let host = address.host().expect("the profile has checked it");
-    (host, address.port_u16().unwrap_or(443))
+fn settings(
+    profile: &Profile,
+    trust: TrustAnchors,
+    identity: Option<ClientIdentity>,
+) -> Result<TlsConfig, ProfileError> {
+    let mut tls = TlsConfig::new(trust);
+    if let Some(identity) = identity.filter(|_| profile.shows_certificate()) {
+        tls = tls.identity(&identity);
+    }
+    if let Some(proxy) = profile.proxy()? {
+        tls = tls.proxy(proxy);
+    }
+    Ok(tls)
+}
+
+fn proxy_on_the_way(profile: &Profile, url: &str) -> Result<Option<String>, ProfileError> {
+    let proxy = profile.proxy()?;
+    let target: Option<Uri> = url.parse().ok();
+    let server = proxy.zip(target);
+    Ok(server.and_then(|(proxy, target)| proxy.server_for(&target).map(str::to_owned)))
 }
 
 /// What this machine's clock and the server's said at the same time.
-async fn times(address: &Uri, tls: &TlsConfig) -> Option<(SystemTime, SystemTime)> {
+async fn times(url: &str, tls: &TlsConfig) -> Option<(SystemTime, SystemTime)> {
     let client = hyper_client::<Empty<Bytes>>(tls).ok()?;
     // Nobody needs a credential to be told that there is nothing at the root.
-    let root = format!("https://{}/", address.authority()?);
+    let url: Uri = url.parse().ok()?;
+    let root = format!("https://{}/", url.authority()?);
     let request = Request::head(root).body(Empty::new()).ok()?;
     let response = timeout(PATIENCE, client.request(request))
         .await
@@ -443,6 +447,7 @@ fn of_profile(error: ProfileError) -> Halt {
     let step = match error.stage() {
         Stage::Keystore => Step::Keystore,
         Stage::Trust => Step::Trust,
+        Stage::Proxy => Step::Network,
         Stage::Client => Step::Request,
         _ => Step::Profile,
     };

@@ -7,7 +7,7 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use http::{Request, Response, header};
+use http::{Method, Request, Response, header};
 use serde_json::{Map, Value};
 use tower_oauth::{
     BoxError,
@@ -26,7 +26,8 @@ pub(crate) struct Sent(Arc<Mutex<Option<Outline>>>);
 /// What of a token request may be shown.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outline {
-    line: String,
+    method: Method,
+    pub(crate) url: String,
     authorization: Option<String>,
     parameters: Vec<(String, String)>,
     /// Header and claims of the assertion.
@@ -73,7 +74,8 @@ impl Outline {
         let address = request.uri().to_string();
         let address = address.split('?').next().unwrap_or_default();
         let mut outline = Self {
-            line: format!("{} {address}", request.method()),
+            method: request.method().clone(),
+            url: address.to_owned(),
             ..Self::default()
         };
         let authorization = request.headers().get(header::AUTHORIZATION);
@@ -95,6 +97,11 @@ impl Outline {
         outline
     }
 
+    /// What isn't asks for metadata.
+    pub(crate) fn is_token_request(&self) -> bool {
+        self.method == Method::POST
+    }
+
     /// What stands in the assertion, for people.
     pub(crate) fn assertion(&self) -> Option<String> {
         let fields = self.assertion.iter().map(|(name, value)| match value {
@@ -108,7 +115,7 @@ impl Outline {
 
 impl fmt::Display for Outline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.line)?;
+        write!(f, "{} {}", self.method, self.url)?;
         if let Some(scheme) = &self.authorization {
             write!(f, ", Authorization: {scheme} ***")?;
         }

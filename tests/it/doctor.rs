@@ -14,13 +14,17 @@ use std::{
 use serde_json::Value;
 use tower_oauth::{
     ManualClock,
-    testing::{Client, FakeAuthorizationServer, FakeAuthorizationServerBuilder, FakeResource, Pki},
+    testing::{
+        Client, FakeAuthorizationServer, FakeAuthorizationServerBuilder, FakeProxy, FakeResource,
+        Pki,
+    },
 };
 
 const PASSWORD: &str = "changeit";
 
 /// A profile in a directory of its own, and the servers that it is for.
 struct Patient {
+    pki: Pki,
     directory: Directory,
     /// Keys, and their values as TOML writes them.
     profile: BTreeMap<&'static str, String>,
@@ -101,6 +105,7 @@ impl Patient {
             ("api.truststore.path", quoted("ca.crt")),
         ]);
         Self {
+            pki,
             directory,
             profile,
             server,
@@ -257,7 +262,7 @@ async fn a_wrong_authority_is_seen_in_tls() {
     patient.set("authorization_server.truststore.path", "another-ca.crt");
     let setting = "authorization_server.truststore";
     patient
-        .stops_at("tls", 14, setting, "another-ca.crt", "trust the authority")
+        .stops_at("tls", 14, setting, "another-ca.crt", "trust the one that is")
         .await;
 }
 
@@ -286,6 +291,71 @@ async fn a_server_that_asks_for_no_certificate_is_seen_in_tls() {
             "/oauth2/token",
             "mtls_endpoint_aliases",
         )
+        .await;
+}
+
+#[tokio::test]
+async fn a_proxy_that_intercepts_is_seen_in_tls() {
+    let proxy = FakeProxy::start().await.unwrap();
+    let mut patient = Patient::healthy("tls_client_auth").await;
+    proxy.intercept(&patient.pki).unwrap();
+    patient.set("authorization_server.proxy.url", proxy.url());
+    let setting = "authorization_server.proxy";
+    patient
+        .stops_at("tls", 14, setting, proxy.url(), "no_proxy")
+        .await;
+}
+
+#[tokio::test]
+async fn a_proxy_that_stands_in_the_way_is_the_networks() {
+    let proxy = FakeProxy::start().await.unwrap();
+    let mut patient = Patient::healthy("tls_client_auth").await;
+    patient.set("authorization_server.proxy.url", proxy.url());
+    let (code, said) = patient.examine(&[]).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains(&format!("is reached through {}", proxy.url())),
+        "{said}"
+    );
+
+    proxy.require_basic_auth("orders", PASSWORD);
+    let setting = "authorization_server.proxy";
+    patient
+        .stops_at("network", 13, setting, proxy.url(), "password")
+        .await;
+}
+
+#[tokio::test]
+async fn the_address_that_metadata_names_is_looked_at_before_the_token() {
+    let mut patient = Patient::healthy("tls_client_auth").await;
+    patient.profile.remove("token_endpoint");
+    let (code, said) = patient.examine(&[]).await;
+    assert_eq!(code, 0, "{said}");
+    let steps: Vec<_> = said
+        .lines()
+        .map(|it| it.split(' ').nth(1).unwrap())
+        .collect();
+    let expected = [
+        "profile", "keystore", "trust", "network", "tls", "clock", "network", "tls", "request",
+        "token",
+    ];
+    assert_eq!(steps, expected, "{said}");
+
+    let mut patient = Patient::at("tls_client_auth", |server| server.certificate_unasked()).await;
+    patient.profile.remove("token_endpoint");
+    let (code, said) = patient.examine(&[]).await;
+    assert_eq!(code, 14, "{said}");
+    assert!(
+        said.contains("doesn't ask for a client certificate"),
+        "{said}"
+    );
+
+    let mut patient = Patient::healthy("tls_client_auth").await;
+    patient.profile.remove("token_endpoint");
+    let other = format!("{}/tenant", patient.server.issuer());
+    patient.set("issuer", &other);
+    patient
+        .stops_at("request", 16, "issuer", &other, "issuer")
         .await;
 }
 

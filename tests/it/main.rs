@@ -2,9 +2,9 @@
 
 mod architecture;
 mod body;
+mod discovery;
 mod doctor;
 mod hot_profile;
-mod discovery;
 mod kit;
 mod layer;
 mod life;

@@ -25,22 +25,6 @@ const MAX_HEAD: usize = 16 * 1024;
 const MAX_INTERIM: usize = 8;
 
 impl Proxy {
-    /// Opens a tunnel to this address and sends nothing through it: for diagnosis, as with
-    /// [`Handshake::probe`](crate::transport::Handshake::probe). `None`: no proxy is on the way.
-    ///
-    /// There is no deadline. A target without a port has 443.
-    ///
-    /// # Errors
-    ///
-    /// When the proxy can't be reached, or doesn't open one.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future drops the connection.
-    pub async fn tunnel(&self, target: &Uri) -> Result<Option<TcpStream>, ProxyError> {
-        self.tunnel_over(&mut tcp(), target).await
-    }
-
     /// A connection to this address: through the proxy if it is on the way, else directly.
     pub(in crate::tls) async fn connect(
         self,

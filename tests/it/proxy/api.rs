@@ -5,10 +5,11 @@ use std::error::Error as StdError;
 use http::{StatusCode, Version};
 use tower::{Layer, ServiceExt};
 use tower_oauth::{
+    ErrorKind,
     service::{AllowedOrigins, OAuthLayer},
     testing::FakeProxy,
     tls::{Proxy, ProxyError, RotatingClient, TlsConfig, hyper_client},
-    transport::Handshake,
+    transport::Probe,
 };
 
 use super::{
@@ -64,20 +65,22 @@ async fn what_goes_wrong_at_the_proxy_is_found_in_the_chain() {
 }
 
 #[tokio::test]
-async fn a_tunnel_can_be_had_by_itself() {
+async fn a_probe_goes_the_way_that_calls_go() {
     let world = World::new().await;
-    let target = world.resource.uri("/orders");
-    let tunnel = world.settings().tunnel(&target).await.unwrap().unwrap();
-    let tls = TlsConfig::new(world.trust()).identity(&world.identity());
-    let seen = Handshake::probe(&tls, "127.0.0.1", tunnel).await;
-    seen.outcome().unwrap();
+    let origin = world.resource.origin();
+    let tls = world.tls().identity(&world.identity());
+    let probe = Probe::connect(&tls, origin).await.unwrap();
+    probe.handshake().await.outcome().unwrap();
     assert_eq!(world.proxy.requests().len(), 1);
 
-    let direct = world.settings().no_proxy("127.0.0.1");
-    assert!(direct.tunnel(&target).await.unwrap().is_none());
+    let direct = tls.clone().proxy(world.settings().no_proxy("127.0.0.1"));
+    let probe = Probe::connect(&direct, origin).await.unwrap();
+    probe.handshake().await.outcome().unwrap();
+    assert_eq!(world.proxy.requests().len(), 1);
+
     world.proxy.close_early();
-    let error = world.settings().tunnel(&target).await.unwrap_err();
-    assert!(matches!(error, ProxyError::Broken { .. }), "{error:?}");
+    let error = Probe::connect(&tls, origin).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Proxy, "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
