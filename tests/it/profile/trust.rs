@@ -81,7 +81,8 @@ pub(crate) async fn password(world: &World, table: &str) {
     ] {
         let error = by(line).unwrap_err();
         assert_eq!(error.stage(), Stage::Trust);
-        assert_eq!(error.faults()[0].key(), format!("{table}.truststore"));
+        let key = line.split(' ').next().unwrap();
+        assert_eq!(error.faults()[0].key(), format!("{table}.truststore.{key}"));
         assert!(error.to_string().contains("wrong"), "{error}");
     }
 }
