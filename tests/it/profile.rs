@@ -119,9 +119,8 @@ const ROWS: &[Row] = &rows! {
 
 #[tokio::test]
 async fn every_key_has_an_effect() {
-    let world = World::new().await;
     for (_, check) in ROWS {
-        check(&world).await;
+        check(&World::new().await).await;
     }
 }
 
