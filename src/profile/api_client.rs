@@ -20,6 +20,10 @@ use crate::{
 pub struct ApiClient<B>(Client<B>);
 
 #[derive(Clone)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a box would be cloned for each request"
+)]
 enum Client<B> {
     Bare(HyperClient<B>),
     Rotating(RotatingClient<HyperClient<B>>),

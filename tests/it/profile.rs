@@ -2,6 +2,8 @@
 
 mod api;
 mod credentials;
+mod discovery;
+mod proxy;
 mod requests;
 mod schedule;
 mod trust;
@@ -31,6 +33,10 @@ const ROWS: &[Row] = &rows! {
     "issuer" => requests::issuer;
     "token_endpoint" => requests::token_endpoint;
     "mtls_token_endpoint" => requests::mtls_token_endpoint;
+    "discovery.well_known" => discovery::well_known;
+    "discovery.next_on_client_errors" => discovery::next_on_client_errors;
+    "discovery.endpoint_hosts" => discovery::endpoint_hosts;
+    "discovery.renew_after" => discovery::renew_after;
     "allow_plain_http" => requests::allow_plain_http;
     "client_id" => requests::client_id;
     "scope" => requests::parameter, ("scope = \"b a\"", "scope", "b a");
@@ -39,6 +45,8 @@ const ROWS: &[Row] = &rows! {
     "extra_parameters" => requests::parameter, ("extra_parameters.a = \"b c\"", "a", "b c");
     "extra_parameter_files" =>
         requests::parameter, ("extra_parameter_files.a = \"secret\"", "a", "hunter 2");
+    "extra_headers" => requests::header, "extra_headers.x-a = \"hunter 2\"";
+    "extra_header_files" => requests::header, "extra_header_files.x-a = \"secret\"";
     "token_endpoint_auth_method" => credentials::method;
     "client_secret_file" => credentials::client_secret_file;
     "client_secret_env" => credentials::client_secret_env;
@@ -59,6 +67,7 @@ const ROWS: &[Row] = &rows! {
     "assertion.key_file" => credentials::bare_key;
     "assertion.alg" => credentials::bare_key;
     "assertion.aud" => credentials::assertion, ("aud = \"https://x\"", "/claims/aud", "https://x");
+    "assertion.aud_from" => credentials::audience_from;
     "assertion.kid" => credentials::assertion, ("kid = \"k\"", "/header/kid", "k");
     "assertion.without_kid" => credentials::assertion, ("without_kid = true", "/header/kid", "");
     "assertion.typ" => credentials::assertion, ("typ = \"JWT\"", "/header/typ", "JWT");
@@ -74,6 +83,19 @@ const ROWS: &[Row] = &rows! {
     "authorization_server.truststore.password_env" => trust::password, "authorization_server";
     "authorization_server.truststore.allow_unverified" =>
         trust::allow_unverified, "authorization_server";
+    "authorization_server.proxy.url" => proxy::url, "authorization_server";
+    "authorization_server.proxy.from_environment" =>
+        proxy::from_environment, "authorization_server";
+    "authorization_server.proxy.username" => proxy::credentials, "authorization_server";
+    "authorization_server.proxy.password_file" => proxy::credentials, "authorization_server";
+    "authorization_server.proxy.password_env" => proxy::password_env, "authorization_server";
+    "authorization_server.proxy.no_proxy" => proxy::no_proxy, "authorization_server";
+    "api.proxy.url" => proxy::url, "api";
+    "api.proxy.from_environment" => proxy::from_environment, "api";
+    "api.proxy.username" => proxy::credentials, "api";
+    "api.proxy.password_file" => proxy::credentials, "api";
+    "api.proxy.password_env" => proxy::password_env, "api";
+    "api.proxy.no_proxy" => proxy::no_proxy, "api";
     "api.truststore.path" => trust::of_the_api;
     "api.truststore.platform" => trust::platform, "api";
     "api.truststore.password_file" => trust::password, "api";
@@ -97,9 +119,8 @@ const ROWS: &[Row] = &rows! {
 
 #[tokio::test]
 async fn every_key_has_an_effect() {
-    let world = World::new().await;
     for (_, check) in ROWS {
-        check(&world).await;
+        check(&World::new().await).await;
     }
 }
 

@@ -237,7 +237,7 @@ fn what_contradicts_itself_is_refused() {
         ),
         (
             with("client_secret_form_encoding = true", ""),
-            &[(1, "client_secret_form_encoding", "needs no client secret")],
+            &[(1, "client_secret_form_encoding", "client_secret_basic only")],
         ),
         (
             with("scope = \"a\\\"b\"", ""),
@@ -331,7 +331,7 @@ fn what_contradicts_itself_is_refused() {
         (
             String::new(),
             &[
-                (1, "token_endpoint", "set it"),
+                (1, "issuer", "no server"),
                 (1, "client_id", "set it"),
                 (1, "token_endpoint_auth_method", "set it"),
             ],
@@ -346,7 +346,7 @@ fn what_contradicts_itself_is_refused() {
         ),
         (
             method("private_key_jwt", "keystore.path = \"a\""),
-            &[(1, "issuer", "issuer identifier")],
+            &[(1, "issuer", "for the issuer of the server")],
         ),
         (
             method("private_key_jwt", "issuer = \"https://a\""),
@@ -365,6 +365,45 @@ fn what_contradicts_itself_is_refused() {
                 "assertion.file = \"a\"\nkeystore.path = \"b\"",
             ),
             &[(6, "keystore", "never used")],
+        ),
+        (
+            method("none", "client_secret_env = \"A\""),
+            &[(5, "client_secret_env", "needs no client secret")],
+        ),
+        (
+            method(
+                "none",
+                "extra_headers = { Authorization = \"a\", \"a b\" = \"c\" }",
+            ),
+            &[
+                (5, "extra_headers.Authorization", "setting of its own"),
+                (5, "extra_headers.\"a b\"", "isn't a name"),
+            ],
+        ),
+        (
+            method(
+                "client_secret_jwt",
+                "client_secret_env = \"A\"\nassertion.alg = \"RS256\"",
+            ),
+            &[
+                (1, "issuer", "for the issuer of the server"),
+                (6, "assertion.alg", "made with a secret"),
+            ],
+        ),
+        (
+            method(
+                "client_secret_jwt",
+                "client_secret_env = \"A\"\nassertion.aud = \"a\"\nassertion.aud_from = \"issuer\"",
+            ),
+            &[(7, "assertion.aud_from", "contradicts")],
+        ),
+        (
+            method("none", "discovery.renew_after = \"1h\""),
+            &[(5, "discovery", "no effect beside `token_endpoint`")],
+        ),
+        (
+            method("none", "issuer = \"https://a/?b\""),
+            &[(5, "issuer", "query")],
         ),
         (
             method("spiffe_jwt", ""),
@@ -447,6 +486,85 @@ fn a_keystore_is_one_file_or_a_pair() {
         ),
     ] {
         assert_faults(&text(keystore), &[(line, key, message)]);
+    }
+}
+
+#[test]
+fn a_server_that_is_asked_for_its_metadata_says_the_rest_itself() {
+    let text = |lines: &str| {
+        let issuer = "issuer = \"https://as.example\"";
+        let endpoint = "token_endpoint = \"https://as.example/token\"";
+        GOOD.replace(endpoint, &format!("{issuer}\n{lines}"))
+    };
+    let profile = toml(&text("")).unwrap();
+    assert_eq!(profile.issuer(), Some("https://as.example"));
+    assert!(profile.token_endpoint().is_none());
+    toml(&text("discovery.well_known = [\"oauth\", \"open_id\"]")).unwrap();
+    for (line, key, message) in [
+        (
+            "mtls_token_endpoint = \"https://a\"",
+            "mtls_token_endpoint",
+            "metadata of `issuer`",
+        ),
+        (
+            "discovery.well_known = []",
+            "discovery.well_known",
+            "no place",
+        ),
+        (
+            "discovery.well_known = [\"oidc\"]",
+            "discovery.well_known[0]",
+            "write one of oauth",
+        ),
+    ] {
+        assert_faults(&text(line), &[(4, key, message)]);
+    }
+}
+
+#[test]
+fn a_proxy_has_one_address_and_no_secret_in_it() {
+    for (proxy, key, message) in [
+        ("", "", "no proxy"),
+        (
+            "url = \"http://orders:hunter2@p:1\"",
+            ".url",
+            "a secret can't stand",
+        ),
+        ("url = \"https://p:1\"", ".url", "plain http"),
+        (
+            "url = \"http://p:1\"\nfrom_environment = true",
+            ".from_environment",
+            "this one or",
+        ),
+        (
+            "url = \"http://p:1\"\nusername = \"a\"",
+            ".username",
+            "password is missing",
+        ),
+        (
+            "url = \"http://p:1\"\npassword_env = \"A\"",
+            "",
+            "without its user",
+        ),
+        (
+            "from_environment = true\nusername = \"a\"\npassword_env = \"A\"",
+            ".username",
+            "no effect",
+        ),
+        (
+            "url = \"http://p:1\"\npassword = \"hunter2\"",
+            ".password",
+            "`password_file`",
+        ),
+    ] {
+        for table in ["authorization_server.proxy", "api.proxy"] {
+            let text = with("", &format!("[{table}]\n{proxy}"));
+            let error = toml(&text).expect_err(&text);
+            let found = faults(&error);
+            assert_eq!(found[0].1, format!("{table}{key}"), "{error}");
+            assert!(found.len() == 1 && found[0].2.contains(message), "{error}");
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
     }
 }
 

@@ -38,8 +38,26 @@ pub(crate) async fn method(world: &World) {
     let kind = request.parameter("client_assertion_type").unwrap();
     assert!(kind.ends_with(":jwt-spiffe"), "{kind}");
 
-    let request = world.request(&world.with_secret()).await;
+    let text = world.with_secret();
+    let request = world.request(&text).await;
     assert!(request.headers().contains_key("authorization"));
+    let request = world.request(&text.replace("_basic", "_post")).await;
+    assert_eq!(request.parameter("client_secret"), Some("hunter 2"));
+
+    world.write("secret", "hunter 2".repeat(4));
+    let text = text.replace("_basic", "_jwt") + "issuer = \"https://as.example\"\n";
+    let assertion = world.assertion(&text).await;
+    assert_eq!(assertion["header"]["alg"], "HS256");
+    assert_eq!(assertion["claims"]["aud"], "https://as.example");
+    world.write("secret", "hunter 2\n");
+
+    let none = world.base() + "token_endpoint_auth_method = \"none\"\n";
+    let request = world.request(&none).await;
+    let [.., (name, id)] = request.parameters() else {
+        panic!("it says who it is");
+    };
+    assert_eq!((&**name, &**id), ("client_id", "orders"));
+    assert!(!request.headers().contains_key("authorization"));
 }
 
 fn basic(request: &TokenRequest) -> String {
@@ -191,6 +209,23 @@ pub(crate) async fn assertion(world: &World, (line, member, value): (&str, &str,
     assert!(usual.pointer(member).is_some_and(|usual| usual != value));
     let expected = (!value.is_empty()).then(|| Value::from(value));
     assert_eq!(changed.pointer(member), expected.as_ref(), "{line}");
+}
+
+pub(crate) async fn audience_from(world: &World) {
+    let endpoint = world.server.token_endpoint();
+    let alias = format!("{endpoint}?mtls");
+    let text = world.with_jwt()
+        + "tls_client_certificate_bound_access_tokens = true\n"
+        + &format!("mtls_token_endpoint = \"{alias}\"\n");
+    for (from, aud) in [
+        ("issuer", world.server.issuer()),
+        ("token_endpoint", &endpoint),
+        ("called_url", &alias),
+    ] {
+        let text = format!("{text}assertion.aud_from = \"{from}\"\n");
+        let assertion = world.assertion(&text).await;
+        assert_eq!(assertion["claims"]["aud"], aud);
+    }
 }
 
 pub(crate) async fn certificate_in_header(world: &World) {

@@ -80,3 +80,11 @@ pub(crate) async fn parameter(world: &World, (line, name, value): (&str, &str, &
     let request = world.request(&format!("{text}{line}\n")).await;
     assert_eq!(request.parameter(name), Some(value), "{line}");
 }
+
+/// A line that sends a header field.
+pub(crate) async fn header(world: &World, line: &str) {
+    let text = world.with_secret();
+    assert!(world.request(&text).await.headers().get("x-a").is_none());
+    let request = world.request(&format!("{text}{line}\n")).await;
+    assert_eq!(request.headers()["x-a"], "hunter 2", "{line}");
+}
