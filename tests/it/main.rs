@@ -7,4 +7,5 @@ mod layer;
 mod life;
 mod over_tls;
 mod rotation;
+mod server;
 mod support;
