@@ -1,5 +1,6 @@
 //! Servers that call on.
 
+mod gateway;
 mod readiness;
 mod strip;
 mod upstream_errors;

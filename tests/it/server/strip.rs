@@ -133,10 +133,12 @@ async fn trailers_that_were_nothing_but_credentials_are_not_sent() {
 #[tokio::test(start_paused = true)]
 async fn both_sends_of_a_healed_call_are_whole_and_without_the_callers_credentials() {
     let world = World::new();
+    let layer = world.layer();
+    layer.handle().ready().await.unwrap();
     let upstream = Upstream::new(refused_at_first);
     let response = ServiceBuilder::new()
         .layer(StripInboundCredentialsLayer::new())
-        .layer(world.layer())
+        .layer(layer)
         .service(upstream.clone())
         .oneshot(request(streaming(fields())))
         .await
