@@ -34,7 +34,6 @@ use tokio::net::TcpListener;
 use tower::{ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
 use tower_oauth::{
     BoxError, Clock, ManualClock, OAuthLayer, TokenHandle,
-    body::ReplayBody,
     client_auth::TlsClientAuth,
     grant::ClientCredentials,
     keystore::RotatingIdentity,
@@ -53,20 +52,17 @@ async fn main() -> Result<(), Failure> {
 
 // ===== the gateway =====
 
-/// A body on its way up: any stream, kept for a second send up to a limit.
-type Up = ReplayBody<Body>;
-
 /// `/orders/...` goes to an upstream that wants the token, `/public/...` to one that gets none.
 pub(crate) struct Gateway {
     orders: String,
     public: String,
-    upstream: BoxCloneSyncService<Request<Up>, Response, BoxError>,
+    upstream: BoxCloneSyncService<Request, Response, BoxError>,
 }
 
 impl Gateway {
     pub(crate) fn router(
         token: TokenHandle,
-        client: RotatingClient<HyperClient<Stripped<Up>>>,
+        client: RotatingClient<HyperClient<Stripped<Body>>>,
         clock: impl Into<Clock>,
         orders: &str,
         public: &str,
@@ -109,7 +105,7 @@ impl Gateway {
     }
 
     /// The request to the upstream. Only what the gateway knows decides where it goes.
-    fn going_up(&self, request: Request) -> Option<Request<Up>> {
+    fn going_up(&self, request: Request) -> Option<Request> {
         let (mut head, body) = request.into_parts();
         let origin = match head.uri.path().split('/').nth(1)? {
             "orders" => &self.orders,
@@ -122,7 +118,7 @@ impl Gateway {
         remove_hop_by_hop(&mut head.headers);
         head.headers.remove(HOST);
         // A new request, because the version of the caller's connection isn't the upstream's.
-        let mut up = Request::new(ReplayBody::new(body));
+        let mut up = Request::new(body);
         *up.method_mut() = head.method;
         *up.uri_mut() = uri;
         *up.headers_mut() = head.headers;

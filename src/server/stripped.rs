@@ -7,7 +7,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::fields::Fields;
-use crate::body::{RetryBody, Spare};
+use crate::body::{Allowance, RetryBody, Spare};
 
 pin_project! {
     /// A body whose trailers lose the fields that its head loses: what
@@ -69,8 +69,8 @@ impl<B: Body> Body for Stripped<B> {
 impl<B: RetryBody> RetryBody for Stripped<B> {
     type Spare = StrippedSpare<B::Spare>;
 
-    fn arm(self, limit: usize) -> (Self, Self::Spare) {
-        let (body, spare) = self.body.arm(limit);
+    fn arm(self, allowance: &Allowance) -> (Self, Self::Spare) {
+        let (body, spare) = self.body.arm(allowance);
         let fields = self.fields;
         let spare = StrippedSpare {
             spare,
@@ -96,5 +96,9 @@ impl<B, S: Spare<B>> Spare<Stripped<B>> for StrippedSpare<S> {
 
     fn is_retryable(&self) -> bool {
         self.spare.is_retryable()
+    }
+
+    fn is_crowded_out(&self) -> bool {
+        self.spare.is_crowded_out()
     }
 }
