@@ -1,4 +1,5 @@
 use std::{
+    fmt,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -13,7 +14,7 @@ pin_project! {
     /// A body whose trailers lose the fields that its head loses: what
     /// [`StripInboundCredentialsLayer`](super::StripInboundCredentialsLayer) makes of a request's
     /// body. It can be sent again when the body inside can.
-    #[derive(Clone, Debug)]
+    #[derive(Clone)]
     pub struct Stripped<B> {
         #[pin]
         body: B,
@@ -22,7 +23,7 @@ pin_project! {
 }
 
 /// What is kept of a [`Stripped`] body.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct StrippedSpare<S> {
     spare: S,
     fields: Fields,
@@ -66,6 +67,12 @@ impl<B: Body> Body for Stripped<B> {
     }
 }
 
+impl<B> fmt::Debug for Stripped<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stripped").finish_non_exhaustive()
+    }
+}
+
 impl<B: RetryBody> RetryBody for Stripped<B> {
     type Spare = StrippedSpare<B::Spare>;
 
@@ -100,5 +107,11 @@ impl<B, S: Spare<B>> Spare<Stripped<B>> for StrippedSpare<S> {
 
     fn is_crowded_out(&self) -> bool {
         self.spare.is_crowded_out()
+    }
+}
+
+impl<S> fmt::Debug for StrippedSpare<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StrippedSpare").finish_non_exhaustive()
     }
 }

@@ -259,7 +259,6 @@ fn empty<B>(status: StatusCode) -> Response<UpstreamBody<B>> {
 
 pin_project! {
     /// The body of a response from [`UpstreamErrors`]: the upstream's, or an empty one.
-    #[derive(Debug)]
     pub struct UpstreamBody<B> {
         #[pin]
         body: Option<Stripped<B>>,
@@ -288,5 +287,11 @@ impl<B: Body> Body for UpstreamBody<B> {
         self.body
             .as_ref()
             .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+impl<B> fmt::Debug for UpstreamBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpstreamBody").finish_non_exhaustive()
     }
 }

@@ -8,4 +8,5 @@ mod life;
 mod over_tls;
 mod rotation;
 mod server;
+mod stacks;
 mod support;
