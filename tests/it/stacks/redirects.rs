@@ -12,7 +12,10 @@ use http::{
 };
 use http_body_util::{BodyExt, Full};
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
-use tower_http::follow_redirect::{FollowRedirectLayer, policy::Limited};
+use tower_http::follow_redirect::{
+    FollowRedirectLayer,
+    policy::{Limited, Policy, PolicyExt, Standard, clone_body_fn},
+};
 use tower_oauth::service::{AllowedOrigins, Error, ForeignOrigin, OAuthLayer, Rejected};
 
 use crate::support::{Body, World, refusal};
@@ -191,4 +194,42 @@ async fn a_redirect_follower_below_that_filters_no_credentials_carries_the_token
         .unwrap();
     let (_, elsewhere) = servers.seen();
     assert!(elsewhere[0].credential);
+}
+
+/// A policy that sends the body again where a redirect asks for it.
+fn taking_the_body<E>() -> impl Policy<Body, E> + Clone {
+    Standard::default().and::<_, Body, E>(clone_body_fn(|body: &Body| Some(body.clone())))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_a_redirect_followers_policy_takes_elsewhere_goes_there_once() {
+    for location in HOSTILE {
+        for above in [true, false] {
+            let world = World::new();
+            let servers = Servers::new(location, StatusCode::PERMANENT_REDIRECT);
+            let layer = OAuthLayer::new(world.handle(), origins(ForeignOrigin::SendWithout));
+            layer.handle().ready().await.unwrap();
+            let request = Request::post(API).body(Full::from("an order")).unwrap();
+            let response = if above {
+                let stack = ServiceBuilder::new()
+                    .layer(FollowRedirectLayer::with_policy(taking_the_body()))
+                    .layer(layer);
+                stack.service(servers.service()).oneshot(request).await
+            } else {
+                let stack = ServiceBuilder::new()
+                    .layer(layer)
+                    .layer(FollowRedirectLayer::with_policy(taking_the_body()));
+                stack.service(servers.service()).oneshot(request).await
+            };
+            assert_eq!(response.unwrap().status(), StatusCode::UNAUTHORIZED);
+            let (home, elsewhere) = servers.seen();
+            assert_eq!(home.len(), 1);
+            let [elsewhere] = &elsewhere[..] else {
+                panic!("{location} {above}: {elsewhere:?}");
+            };
+            assert!(!elsewhere.credential, "{location} {above}");
+            assert_eq!(elsewhere.body, "an order");
+            assert_eq!(world.fetches(), 1);
+        }
+    }
 }
