@@ -1,6 +1,7 @@
 //! Whole paths, and the house they run through.
 
 mod architecture;
+mod bodies;
 mod body;
 mod kit;
 mod layer;
