@@ -3,6 +3,7 @@
 mod architecture;
 mod bodies;
 mod body;
+mod gateway;
 mod kit;
 mod layer;
 mod life;
