@@ -20,6 +20,7 @@ use http_body_util::{
 use super::{Allowance, Budget, ReplayBody, ReplaySpare, RetryBody, Spare};
 use crate::error::BoxError;
 
+mod budget;
 mod property;
 
 const LIMIT: usize = 64 * 1024;
@@ -38,6 +39,8 @@ struct Script {
     /// How many frames may be read.
     open: usize,
     polls: usize,
+    /// What the frames that were read are counted as.
+    given: usize,
     waker: Option<Waker>,
 }
 
@@ -52,6 +55,7 @@ fn scripted(
         frames: frames.into_iter().collect(),
         open: 0,
         polls: 0,
+        given: 0,
         waker: None,
     }));
     let gate = Gate(Arc::clone(&script));
@@ -88,7 +92,11 @@ impl Body for Source {
             return Poll::Pending;
         }
         script.open = script.open.saturating_sub(1);
-        Poll::Ready(script.frames.pop_front())
+        let frame = script.frames.pop_front();
+        if let Some(Ok(frame)) = &frame {
+            script.given += frame.data_ref().map_or(8, Bytes::len);
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
