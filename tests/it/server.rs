@@ -17,7 +17,10 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
-use tower::{BoxError, Service};
+use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
+use tower_oauth::server::{StripInboundCredentialsLayer, Stripped, UpstreamErrorsLayer};
+
+use crate::support::{self, World};
 
 /// An upstream that reads requests to their end and keeps what came.
 #[derive(Clone)]
@@ -93,4 +96,21 @@ fn refused(_: usize) -> Response<Full<Bytes>> {
 
 fn refused_at_first(number: usize) -> Response<Full<Bytes>> {
     if number == 0 { refused(0) } else { fine(1) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_whole_stack_fits_a_box_that_can_be_shared() {
+    let world = World::new();
+    let client = service_fn(|request: Request<Stripped<support::Body>>| {
+        assert_eq!(request.headers()["authorization"], "Bearer token-1");
+        std::future::ready(Ok::<_, BoxError>(fine(0)))
+    });
+    let stack = ServiceBuilder::new()
+        .boxed_clone_sync()
+        .layer(UpstreamErrorsLayer::new())
+        .layer(StripInboundCredentialsLayer::new())
+        .layer(world.layer())
+        .service(client);
+    let response = stack.oneshot(support::request()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
 }

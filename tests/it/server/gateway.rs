@@ -62,10 +62,13 @@ const CALL: &str = "POST {path} HTTP/1.1\r\n\
 
 /// Makes the call; all octets that came down.
 async fn call(world: &World, path: &str) -> String {
+    send(world, &CALL.replace("{path}", path)).await
+}
+
+async fn send(world: &World, octets: &str) -> String {
     let address = world.gateway.strip_prefix("http://").unwrap();
     let mut connection = TcpStream::connect(address).await.unwrap();
-    let call = CALL.replace("{path}", path);
-    connection.write_all(call.as_bytes()).await.unwrap();
+    connection.write_all(octets.as_bytes()).await.unwrap();
     let mut down = Vec::new();
     connection.read_to_end(&mut down).await.unwrap();
     String::from_utf8(down).unwrap()
@@ -189,4 +192,20 @@ async fn no_credential_of_the_caller_goes_up_and_no_diagnostic_of_ours_comes_dow
     let down = call(&world, "/orders/4").await;
     assert_came_down(&world, &down, "HTTP/1.1 502 ", "");
     assert_went_up(&world.orders, &[true, true]);
+}
+
+#[tokio::test]
+async fn a_probe_by_head_gets_no_body_over_the_wire() {
+    let world = World::start().await.unwrap();
+    let head = "HEAD /ready HTTP/1.1\r\nhost: gateway.example\r\nconnection: close\r\n\r\n";
+    let (head, get) = (
+        send(&world, head).await,
+        send(&world, &head.replace("HEAD", "GET")).await,
+    );
+    let (told, body) = get.split_once("\r\n\r\n").unwrap();
+    assert_eq!(body, r#"{"ready":true,"token":"unfetched"}"#);
+    let length = format!("content-length: {}", body.len());
+    assert!(told.contains(&length), "{told}");
+    assert!(head.contains(&length), "{head}");
+    assert!(head.ends_with("\r\n\r\n"), "{head}");
 }

@@ -5,16 +5,21 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::time::sleep;
 use tower::{
-    ServiceBuilder, ServiceExt,
+    Layer, ServiceBuilder, ServiceExt,
     buffer::BufferLayer,
     limit::{ConcurrencyLimitLayer, RateLimitLayer},
     load_shed::{LoadShedLayer, error::Overloaded},
     timeout::error::Elapsed,
 };
-use tower_oauth::{refresh::TokenHandle, service::Error};
+use tower_oauth::{
+    ErrorKind,
+    grant::{Fetched, source_fn},
+    refresh::TokenHandle,
+    service::Error,
+};
 
 use super::{begin, goes_through, own, slow};
-use crate::support::{World, layer, request};
+use crate::support::{World, layer, request, token};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -150,6 +155,27 @@ async fn a_concurrency_limit_below_holds_a_place_while_a_call_waits_and_for_each
     assert_eq!((world.sends(), world.underway()), (2, 1));
     assert!(goes_through(&stack, own()).await);
     assert_eq!(healing.await.unwrap().unwrap(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_concurrency_limit_below_that_the_token_requests_share_blocks_them() {
+    let world = World::new();
+    let limited = ConcurrencyLimitLayer::new(1).layer(world.resource());
+    let transport = limited.clone();
+    let source = source_fn(move |_| {
+        let transport = transport.clone();
+        async move {
+            transport.oneshot(own()).await.unwrap();
+            Ok(Fetched::new(token(1)))
+        }
+    });
+    let stack = layer(TokenHandle::new(source)).layer(limited);
+    let error = begin(&stack, request()).await.unwrap().unwrap_err();
+    let Error::Token(error) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(world.sends(), 0);
 }
 
 #[tokio::test(start_paused = true)]
