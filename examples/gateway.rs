@@ -53,14 +53,15 @@ async fn main() -> Result<(), Failure> {
 // ===== the gateway =====
 
 /// `/orders/...` goes to an upstream that wants the token, `/public/...` to one that gets none.
-pub(crate) struct Gateway {
+struct Gateway {
     orders: String,
     public: String,
     upstream: BoxCloneSyncService<Request, Response, BoxError>,
 }
 
 impl Gateway {
-    pub(crate) fn router(
+    /// The gateway as a router. Its token goes to the origin of `orders` alone.
+    fn router(
         token: TokenHandle,
         client: RotatingClient<HyperClient<Stripped<Body>>>,
         clock: impl Into<Clock>,

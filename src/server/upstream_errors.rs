@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::UNIX_EPOCH,
 };
 
 use http::{
@@ -43,6 +43,9 @@ use crate::{
 /// echo it anywhere. All other responses lose `WWW-Authenticate`, `Authentication-Info`,
 /// `Proxy-Authenticate`, `Proxy-Authentication-Info` and `DPoP-Nonce`, in the head and in the
 /// trailers: these too speak of the server's credential, and a caller would take them for its own.
+///
+/// A handler that calls the client gets these responses in place of the errors; what it makes of an
+/// error by itself isn't looked at. Nor is a `grpc-status: 16` that comes after the body.
 ///
 /// A gateway that passes callers' own credentials on wants their challenges passed back, and does
 /// without this layer there.
@@ -229,10 +232,9 @@ impl Settings {
         let now = UNIX_EPOCH + self.clock.now().wall;
         let left = error
             .retry_at()
-            .and_then(|at: SystemTime| at.duration_since(now).ok())
+            .and_then(|at| at.duration_since(now).ok())
             .unwrap_or_default();
-        let up = left.saturating_add(Duration::from_secs(1) - Duration::from_nanos(1));
-        up.as_secs().max(1)
+        (left.as_secs() + u64::from(left.subsec_nanos() > 0)).max(1)
     }
 }
 
