@@ -9,3 +9,5 @@ pub mod settings {}
 pub mod profile {}
 #[doc = include_str!("proxies.md")]
 pub mod proxies {}
+#[doc = include_str!("stacks.md")]
+pub mod stacks {}

@@ -262,7 +262,13 @@ async fn a_wrong_authority_is_seen_in_tls() {
     patient.set("authorization_server.truststore.path", "another-ca.crt");
     let setting = "authorization_server.truststore";
     patient
-        .stops_at("tls", 14, setting, "another-ca.crt", "trust the one that is")
+        .stops_at(
+            "tls",
+            14,
+            setting,
+            "another-ca.crt",
+            "trust the one that is",
+        )
         .await;
 }
 

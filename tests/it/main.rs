@@ -1,9 +1,11 @@
 //! Whole paths, and the house they run through.
 
 mod architecture;
+mod bodies;
 mod body;
 mod discovery;
 mod doctor;
+mod gateway;
 mod hot_profile;
 mod kit;
 mod layer;
@@ -12,4 +14,6 @@ mod over_tls;
 mod profile;
 mod proxy;
 mod rotation;
+mod server;
+mod stacks;
 mod support;
