@@ -705,7 +705,7 @@ fn what_is_missing_at_home_is_an_error_of_its_stage() {
         (
             profile.identity().err(),
             Stage::Keystore,
-            6,
+            7,
             "/etc/orders/orders.p12",
         ),
         (profile.trust().err(), Stage::Trust, 9, "/etc/orders/ca.pem"),
@@ -715,7 +715,7 @@ fn what_is_missing_at_home_is_an_error_of_its_stage() {
             12,
             "/etc/orders/api.pem",
         ),
-        (profile.source().err(), Stage::Keystore, 6, "orders.p12"),
+        (profile.source().err(), Stage::Keystore, 7, "orders.p12"),
     ] {
         let error = error.unwrap();
         assert_eq!(error.stage(), stage);
