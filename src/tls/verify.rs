@@ -238,8 +238,8 @@ impl fmt::Display for Refused {
             Why::UnknownIssuer => {
                 return write!(
                     f,
-                    "is issued by {}, and no authority that is trusted is behind that: trust the \
-                     one that is, if it is the right one",
+                    "is issued by {}, for whom nobody vouches who is trusted: trust the authority at \
+                     the top of its chain, and have the server send the certificates in between",
                     self.issuer
                 );
             }
@@ -330,6 +330,15 @@ mod tests {
             assert!(error.contains(says), "{error}");
             assert!(error.contains("CN=localhost"), "{error}");
         }
+    }
+
+    #[test]
+    fn an_issuer_whom_nobody_vouches_for_is_named() {
+        let stranger = include_bytes!("../../tests/keys/ca.pem");
+        let error = verify(stranger, server!("good"), "localhost").unwrap_err();
+        assert!(error.contains("CN=localhost is issued by"), "{error}");
+        assert!(error.contains("CN=Server CA, for whom"), "{error}");
+        assert!(error.contains("the top of its chain"), "{error}");
     }
 
     #[test]

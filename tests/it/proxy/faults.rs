@@ -190,7 +190,7 @@ async fn trust_in_the_proxy_lets_secrets_pass_and_no_certificate() {
 }
 
 #[tokio::test]
-async fn a_late_or_misnamed_server_is_no_interception() {
+async fn a_misnamed_server_is_no_interception() {
     let world = World::new().await;
     let misnamed = tower_oauth::testing::FakeAuthorizationServer::builder(&world.pki)
         .misnamed()
