@@ -187,7 +187,7 @@ impl ClientAuth for PrivateKeyJwt {
         let sent = |value: Option<&str>| value.map_or("none".to_owned(), |it| format!("\"{it}\""));
         Some(Cow::Owned(format!(
             "the server doesn't accept the assertion: compare what was sent with what it expects: \
-             aud {} (`issuer`, `PrivateKeyJwt::audience`), typ {} (`typ`, `without_typ`), alg {} \
+             aud {} (`PrivateKeyJwt::issuer` or `audience`), typ {} (`typ`, `without_typ`), alg {} \
              (`LocalSigner::algorithm`), kid {} (`key_id`, `without_key_id`), x5t#S256 {} \
              (`x5t_s256`); the public key must be registered for this client_id, and both clocks \
              must agree",

@@ -11,3 +11,5 @@ pub mod profile {}
 pub mod proxies {}
 #[doc = include_str!("stacks.md")]
 pub mod stacks {}
+#[doc = include_str!("discovery.md")]
+pub mod discovery {}

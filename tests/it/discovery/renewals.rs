@@ -42,7 +42,8 @@ async fn callers_and_clones_that_come_at_once_share_one_request() {
         })
         .collect();
     let mut callers = tokio::task::JoinSet::new();
-    for handle in handles.iter().cycle().take(40).cloned() {
+    for number in 0..40 {
+        let handle = handles[number % handles.len()].clone();
         callers.spawn(async move { handle.ready().await });
     }
     world.server.wait_until_held(1).await;
