@@ -42,6 +42,8 @@ mod rejected;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "reqwest013")]
+pub(crate) use self::attach::FromElsewhere;
 pub use self::{
     attach::{Attach, AttachFuture, AttachLayer},
     error::Error,

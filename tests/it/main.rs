@@ -6,5 +6,6 @@ mod kit;
 mod layer;
 mod life;
 mod over_tls;
+mod reqwest;
 mod rotation;
 mod support;

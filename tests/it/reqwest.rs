@@ -1,0 +1,13 @@
+//! The middleware, through reqwest, over real sockets.
+
+mod cancel;
+mod chain;
+mod early;
+mod errors;
+mod plain;
+mod redirects;
+mod rollover;
+mod rotation;
+mod stream;
+mod transport;
+mod world;
