@@ -35,7 +35,8 @@ impl Order {
             3 => (200 * KIB, false),
             4 => (1, true),
             5 => (10 * KIB, true),
-            6 => (64 * KIB, true),
+            // The trailers are kept as well.
+            6 => (63 * KIB, true),
             _ => (200 * KIB, true),
         }
     }
@@ -142,6 +143,7 @@ async fn streams_that_hold_until_they_are_refused_are_all_healed() {
         world.handle.ready().await.unwrap();
         world.server.rollover();
         world.resource.refuse_early(true);
+        world.resource.hold();
 
         let orders = (0..50).map(|turn| Order(turn * 8 + 7));
         let (mut feeds, mut calls) = (Vec::new(), JoinSet::new());
@@ -153,6 +155,8 @@ async fn streams_that_hold_until_they_are_refused_are_all_healed() {
             let call = api.post(world.orders()).header("x-order", order.0);
             calls.spawn(call.body(body).send());
         }
+        world.resource.wait_until_held(feeds.len()).await;
+        world.resource.release();
         // Nothing more comes before all of them have been refused.
         while world.resource.counters().refused < feeds.len() as u64 {
             tokio::task::yield_now().await;

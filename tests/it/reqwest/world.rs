@@ -78,9 +78,16 @@ pub(super) fn client(pki: &Pki) -> Client {
     client.build().unwrap()
 }
 
-/// A client without TLS.
+/// A client that trusts nobody: for servers without TLS.
 pub(super) fn plain_client() -> Client {
-    client(&Pki::new().unwrap())
+    let client = Client::builder().no_proxy();
+    let client = client.tls_backend_preconfigured(backend());
+    client.build().unwrap()
+}
+
+/// TLS settings for clients that won't need any.
+pub(super) fn backend() -> impl std::any::Any {
+    tls_backend(&TlsConfig::new(trust(&Pki::new().unwrap()))).unwrap()
 }
 
 pub(super) fn api(client: Client, layer: OAuthLayer) -> ClientWithMiddleware {
