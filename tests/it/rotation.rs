@@ -7,6 +7,6 @@ mod expiry;
 mod half;
 mod hammer;
 mod refused;
-mod world;
+pub(crate) mod world;
 
 use self::world::{Seen, World};

@@ -41,7 +41,7 @@ impl Probe {
     }
 
     /// The tokens that requests had which came through.
-    fn tokens(&self) -> Vec<Option<String>> {
+    pub(super) fn tokens(&self) -> Vec<Option<String>> {
         self.0.tokens.lock().unwrap().clone()
     }
 
