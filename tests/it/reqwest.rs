@@ -4,6 +4,7 @@ mod cancel;
 mod chain;
 mod early;
 mod errors;
+mod example;
 mod plain;
 mod redirects;
 mod rollover;

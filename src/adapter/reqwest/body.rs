@@ -112,7 +112,11 @@ mod tests {
 
     #[tokio::test]
     async fn an_empty_body_stays_empty() {
-        for body in [Body::default(), Body::from(""), Body::wrap(Empty::<Bytes>::new())] {
+        for body in [
+            Body::default(),
+            Body::from(""),
+            Body::wrap(Empty::<Bytes>::new()),
+        ] {
             let (first, spare) = body.arm(1);
             assert!(first.is_end_stream());
             assert_eq!(first.size_hint().exact(), Some(0));

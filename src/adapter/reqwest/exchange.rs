@@ -53,7 +53,9 @@ impl<'a> Service<http::Request<Body>> for Rest<'a> {
         let Self { next, extensions } = self.clone();
         Box::pin(async move {
             if request.extensions().get::<Shown>().is_some() {
-                return Err(Error::middleware(crate::service::Error::from(bound_tokens())));
+                return Err(Error::middleware(crate::service::Error::from(
+                    bound_tokens(),
+                )));
             }
             let mut extensions = extensions.lock().await;
             exchange(request, |request| next.run(request, &mut extensions)).await

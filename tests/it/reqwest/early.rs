@@ -184,5 +184,8 @@ async fn a_server_that_is_not_there_is_an_error_of_reqwest() {
     drop(server);
     let api = api(client(Version::HTTP_11), layer(world.handle(), &origin));
     let error = api.get(&origin).send().await.unwrap_err();
-    assert!(error.is_connect() && Error::find_in(&error).is_none(), "{error:?}");
+    assert!(
+        error.is_connect() && Error::find_in(&error).is_none(),
+        "{error:?}"
+    );
 }

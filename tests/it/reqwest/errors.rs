@@ -71,7 +71,10 @@ async fn a_foreign_origin_and_a_foreign_host_are_errors_and_nothing_is_sent() {
     let error = error.unwrap_err();
     assert!(matches!(ours(&error), Error::Origin(_)), "{error:?}");
 
-    let own = api(plain_client(), layer(scene.handle(), &scene.server.origin()));
+    let own = api(
+        plain_client(),
+        layer(scene.handle(), &scene.server.origin()),
+    );
     let error = own.get(&url).header("host", "api.example").send().await;
     let error = error.unwrap_err();
     assert!(matches!(ours(&error), Error::Origin(_)), "{error:?}");

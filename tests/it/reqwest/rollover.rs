@@ -101,7 +101,10 @@ async fn a_rollover_during_a_thousand_mixed_calls_is_healed_by_one_fetch() {
                 assert!(!order.is_kept(), "{:?} {version:?}", order.shape());
                 let rejected = response.extensions().get::<Rejected>().unwrap();
                 let reason = rejected.reason();
-                assert!(matches!(reason, RejectedReason::NotRepeatable), "{reason:?}");
+                assert!(
+                    matches!(reason, RejectedReason::NotRepeatable),
+                    "{reason:?}"
+                );
                 assert!(response.text().await.unwrap().contains("refused"));
                 refused += 1;
             } else {
@@ -180,7 +183,10 @@ async fn streams_that_hold_until_they_are_refused_are_all_healed() {
         // Who refused without reading has no body to show.
         let refused = world.resource.counters().refused;
         let read = world.resource.calls();
-        assert_eq!(read.iter().filter(|it| it.body().is_none()).count() as u64, refused);
+        assert_eq!(
+            read.iter().filter(|it| it.body().is_none()).count() as u64,
+            refused
+        );
         for call in read.iter().filter(|it| it.accepted() == Some(true)) {
             let number = call.headers()["x-order"].to_str().unwrap();
             let order = Order(number.parse().unwrap());

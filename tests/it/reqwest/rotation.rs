@@ -57,7 +57,10 @@ async fn call(api: &ClientWithMiddleware, url: &str) -> Result<(), String> {
     let response = api.post(url).body("an order").send().await;
     let response = response.map_err(|error| format!("{error:?}"))?;
     let status = response.status();
-    let text = response.text().await.map_err(|error| format!("{error:?}"))?;
+    let text = response
+        .text()
+        .await
+        .map_err(|error| format!("{error:?}"))?;
     match status {
         StatusCode::OK => Ok(()),
         status => Err(format!("{status} {text}")),
@@ -140,7 +143,10 @@ async fn hammer(mut world: World) {
     load.end().await;
     let counters = world.resource.counters();
     // The mark's own calls have no token, and no other was refused.
-    assert_eq!((counters.mismatched, counters.refused), (0, ROTATIONS as u64));
+    assert_eq!(
+        (counters.mismatched, counters.refused),
+        (0, ROTATIONS as u64)
+    );
     // One token for each identity, and a client; one more was made to see that it can be.
     assert_eq!(world.server.counters().token_requests, 1 + ROTATIONS as u64);
     assert_eq!(made.load(SeqCst), 2 + ROTATIONS);

@@ -54,12 +54,19 @@ async fn a_redirect_is_an_error_and_takes_no_credential_along() {
             let error = fetch(&world, client.clone()).await.unwrap_err();
 
             let followed = careless && matches!(status.as_u16(), 302 | 303);
-            assert_eq!(hostile.calls().len() - before, usize::from(followed), "{status}");
+            assert_eq!(
+                hostile.calls().len() - before,
+                usize::from(followed),
+                "{status}"
+            );
             if followed {
                 assert_eq!(error.kind(), ErrorKind::Configuration);
                 let told = error.to_string();
                 assert!(told.contains("Policy::none()"), "{told}");
-                assert!(told.contains(hostile.origin()) && !told.contains("/steal"), "{told}");
+                assert!(
+                    told.contains(hostile.origin()) && !told.contains("/steal"),
+                    "{told}"
+                );
             }
         }
     }
