@@ -2,8 +2,8 @@ use std::any::Any;
 
 use crate::{error::TokenError, tls::TlsConfig};
 
-/// These TLS settings for
-/// [`ClientBuilder::tls_backend_preconfigured`](reqwest::ClientBuilder::tls_backend_preconfigured),
+/// These TLS settings for a reqwest client, to be given to
+/// [`tls_backend_preconfigured`](https://docs.rs/reqwest/0.13/reqwest/struct.ClientBuilder.html#method.tls_backend_preconfigured),
 /// which reqwest has with its feature `rustls` or `rustls-no-provider`.
 ///
 /// Each call makes a configuration of its own: clients that were built of different ones never share

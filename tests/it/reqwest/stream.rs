@@ -47,11 +47,6 @@ impl Feed {
         self.send(Frame::trailers(trailers()));
     }
 
-    /// Waits until nobody is there to read.
-    pub(super) async fn closed(&self) {
-        self.0.closed().await;
-    }
-
     fn send(&self, frame: Frame<Bytes>) {
         // Whoever reads may have had enough.
         let _ = self.0.send(frame);
