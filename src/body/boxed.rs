@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http_body::Body;
 use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
 
-use super::{ReplayBody, ReplaySpare, RetryBody, Spare};
+use super::{Allowance, ReplayBody, ReplaySpare, RetryBody, Spare};
 use crate::error::BoxError;
 
 /// The spare of a body that can hold any other: armed, it holds a [`ReplayBody`] around what it
@@ -20,8 +20,8 @@ where
     B::Error: Into<BoxError>,
 {
     /// Arms a body of type `B`, given how a `B` is made from another body.
-    pub(crate) fn arm(body: B, limit: usize, boxed: fn(ReplayBody<B>) -> B) -> (B, Self) {
-        let (body, spare) = ReplayBody::new(body).arm(limit);
+    pub(crate) fn arm(body: B, allowance: &Allowance, boxed: fn(ReplayBody<B>) -> B) -> (B, Self) {
+        let (body, spare) = ReplayBody::new(body).arm(allowance);
         (boxed(body), Self { spare, boxed })
     }
 }
@@ -41,6 +41,10 @@ impl<B> Spare<B> for BoxedSpare<B> {
 
     fn is_retryable(&self) -> bool {
         self.spare.is_retryable()
+    }
+
+    fn is_crowded_out(&self) -> bool {
+        self.spare.is_crowded_out()
     }
 }
 
@@ -62,15 +66,15 @@ impl<B> fmt::Debug for BoxedSpare<B> {
 impl RetryBody for BoxBody<Bytes, BoxError> {
     type Spare = BoxedSpare<Self>;
 
-    fn arm(self, limit: usize) -> (Self, Self::Spare) {
-        BoxedSpare::arm(self, limit, Self::new)
+    fn arm(self, allowance: &Allowance) -> (Self, Self::Spare) {
+        BoxedSpare::arm(self, allowance, Self::new)
     }
 }
 
 impl RetryBody for UnsyncBoxBody<Bytes, BoxError> {
     type Spare = BoxedSpare<Self>;
 
-    fn arm(self, limit: usize) -> (Self, Self::Spare) {
-        BoxedSpare::arm(self, limit, Self::new)
+    fn arm(self, allowance: &Allowance) -> (Self, Self::Spare) {
+        BoxedSpare::arm(self, allowance, Self::new)
     }
 }

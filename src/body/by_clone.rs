@@ -4,7 +4,7 @@ use bytes::Buf;
 use http_body::Body;
 use http_body_util::{Empty, Full};
 
-use super::{RetryBody, Spare};
+use super::{Allowance, RetryBody, Spare};
 
 /// The spare of a body that is sent again as a clone.
 ///
@@ -32,7 +32,7 @@ impl<B: Body + Clone> Spare<B> for CloneSpare<B> {
 impl<D: Buf + Clone> RetryBody for Full<D> {
     type Spare = CloneSpare<Self>;
 
-    fn arm(self, _limit: usize) -> (Self, Self::Spare) {
+    fn arm(self, _: &Allowance) -> (Self, Self::Spare) {
         let spare = CloneSpare(self.clone());
         (self, spare)
     }
@@ -41,7 +41,7 @@ impl<D: Buf + Clone> RetryBody for Full<D> {
 impl<D: Buf> RetryBody for Empty<D> {
     type Spare = CloneSpare<Self>;
 
-    fn arm(self, _limit: usize) -> (Self, Self::Spare) {
+    fn arm(self, _: &Allowance) -> (Self, Self::Spare) {
         (self, CloneSpare(Self::new()))
     }
 }
@@ -77,7 +77,7 @@ impl Spare<String> for StringSpare {
 impl RetryBody for String {
     type Spare = StringSpare;
 
-    fn arm(self, _limit: usize) -> (Self, Self::Spare) {
+    fn arm(self, _: &Allowance) -> (Self, Self::Spare) {
         let spare = StringSpare(Arc::from(self.as_str()));
         (self, spare)
     }

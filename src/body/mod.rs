@@ -8,18 +8,18 @@
 //! not run down a connection that has refused it. When a second send begins, the first one fails;
 //! when there is none, the claim is given back and the first one goes on, so that the connection
 //! and the rejected response on it stay readable. A part is never sent as the whole, and a first
-//! send that is cut off never looks like a complete short body. A body that outgrows its limit is
-//! still sent, once.
+//! send that is cut off never looks like a complete short body. A body that outgrows its
+//! [`Allowance`], or the [`Budget`] of all bodies together, is still sent, once.
 //!
 //! ```
 //! use http_body_util::{BodyExt, Full};
-//! use tower_oauth::body::{ReplayBody, RetryBody, Spare};
+//! use tower_oauth::body::{Allowance, ReplayBody, RetryBody, Spare};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
 //! // Any body; a stream more likely than this.
 //! let body = ReplayBody::new(Full::new("order".as_bytes()));
-//! let (mut first, spare) = body.arm(64 * 1024);
+//! let (mut first, spare) = body.arm(&Allowance::new(64 * 1024));
 //! first.frame().await.unwrap().unwrap();
 //!
 //! assert!(spare.claim());
@@ -35,6 +35,7 @@
 //! [`UnsyncBoxBody`]: http_body_util::combinators::UnsyncBoxBody
 
 mod boxed;
+mod budget;
 mod by_clone;
 mod replay;
 mod retry_body;
@@ -44,6 +45,7 @@ mod tests;
 
 pub use self::{
     boxed::BoxedSpare,
+    budget::{Allowance, Budget},
     by_clone::{CloneSpare, StringSpare},
     replay::{ReplayBody, ReplaySpare},
     retry_body::{RetryBody, Spare},

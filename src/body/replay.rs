@@ -8,7 +8,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 
-use super::{RetryBody, Spare, tape::Tape};
+use super::{Allowance, RetryBody, Spare, tape::Tape};
 use crate::error::BoxError;
 
 /// Any body, with a bounded copy kept while it is sent so that it can be sent once more.
@@ -156,14 +156,18 @@ where
 {
     type Spare = ReplaySpare<B>;
 
-    /// Arms the body. With a `limit` of 0 it is never sent again.
+    /// Arms the body. With an allowance of no octets it is never sent again.
     ///
-    /// A body that is armed twice, by one layer above another, is still kept once.
-    fn arm(self, limit: usize) -> (Self, Self::Spare) {
+    /// A body that is armed twice, by one layer above another, is still kept once, and taken out of
+    /// one budget: that of the first.
+    fn arm(self, allowance: &Allowance) -> (Self, Self::Spare) {
         let mut state = lock(&self.shared);
         // A stale handle fails, and no longer has a say in the stream.
-        let limit = if state.turn == self.turn { limit } else { 0 };
-        state.tape.start(limit);
+        let current = state.turn == self.turn;
+        let limit = if current { allowance.octets() } else { 0 };
+        if current {
+            state.tape.start(allowance);
+        }
         state.spares += 1;
         drop(state);
 
@@ -220,6 +224,10 @@ impl<B> Spare<ReplayBody<B>> for ReplaySpare<B> {
 
     fn is_retryable(&self) -> bool {
         self.can_claim(&lock(&self.shared))
+    }
+
+    fn is_crowded_out(&self) -> bool {
+        lock(&self.shared).tape.is_crowded_out()
     }
 }
 

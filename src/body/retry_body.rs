@@ -1,5 +1,7 @@
 use http_body::Body;
 
+use super::Allowance;
+
 /// A body that can be sent once more.
 ///
 /// There is no implementation for every body that is `Clone`: it would shut out the bodies of
@@ -16,9 +18,9 @@ pub trait RetryBody: Body + Sized {
 
     /// Arms the body: gives the body to send now and what is kept of it.
     ///
-    /// `limit` is the number of octets that may be kept for this request; a body that outgrows it
-    /// is sent on, but not again. Bodies that are sent again by clone have no use for it.
-    fn arm(self, limit: usize) -> (Self, Self::Spare);
+    /// `allowance` is how much may be kept for this request; a body that outgrows it is sent on,
+    /// but not again. Bodies that are sent again by clone have no use for it.
+    fn arm(self, allowance: &Allowance) -> (Self, Self::Spare);
 }
 
 /// What is kept of a body for a second send.
@@ -49,4 +51,10 @@ pub trait Spare<B>: Clone {
 
     /// Whether the body could still be sent again. Once `false`, it stays `false`.
     fn is_retryable(&self) -> bool;
+
+    /// Whether it can't be sent again because the [`Budget`](super::Budget) was spent. Default:
+    /// `false`, as for bodies that take nothing out of it.
+    fn is_crowded_out(&self) -> bool {
+        false
+    }
 }

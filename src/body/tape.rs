@@ -4,6 +4,8 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::Frame;
 
+use super::budget::{Allowance, Share};
+
 /// Data frames smaller than this are joined by copying. A kept frame costs its bookkeeping and
 /// holds on to the whole allocation that it is a slice of; at one octet a frame, that would be many
 /// times the limit.
@@ -12,18 +14,21 @@ const SMALL: usize = 512;
 /// What has been read of a body, as far as it is kept.
 ///
 /// It records while someone may want to send the body again, up to a limit of octets. A recording
-/// with a gap is worth nothing: then all of it goes.
+/// with a gap is worth nothing: then all of it goes. What is kept is taken out of a budget that
+/// other bodies share.
 pub(super) struct Tape {
     frames: VecDeque<Kept>,
     /// Small data frames, which follow `frames` and have been played.
     tail: BytesMut,
     /// How many of `frames` have been played.
     played: usize,
-    octets: usize,
+    share: Share,
     /// 0: nothing is recorded, as it never is after a gap.
     limit: usize,
     /// Whether all that was ever read of the body is here.
     whole: bool,
+    /// Whether it isn't because the budget was spent.
+    crowded_out: bool,
 }
 
 #[derive(Clone)]
@@ -39,17 +44,23 @@ impl Tape {
             frames: VecDeque::new(),
             tail: BytesMut::new(),
             played: 0,
-            octets: 0,
+            share: Share::default(),
             limit: 0,
             whole: true,
+            crowded_out: false,
         }
     }
 
-    /// Records up to `limit` octets from now on, or more if it already does.
-    pub(super) fn start(&mut self, limit: usize) {
-        if self.whole {
-            self.limit = self.limit.max(limit);
+    /// Records as much as this allows from now on, or more if it already does. What is kept already
+    /// stays in the budget that it was taken out of, and what follows it too.
+    pub(super) fn start(&mut self, allowance: &Allowance) {
+        if !self.whole || allowance.octets() == 0 {
+            return;
         }
+        if self.limit == 0 && self.share.octets() == 0 {
+            self.share = Share::of(allowance.budget());
+        }
+        self.limit = self.limit.max(allowance.octets());
     }
 
     /// Records no longer. Only what has yet to be played is still kept.
@@ -62,7 +73,8 @@ impl Tape {
         self.frames.shrink_to_fit();
         self.played = 0;
         self.tail = BytesMut::new();
-        self.octets = self.frames.iter().map(Kept::octets).sum();
+        let left: usize = self.frames.iter().map(Kept::octets).sum();
+        self.share.shrink(self.share.octets() - left);
     }
 
     /// Gives up what is kept, because it will never be the whole body.
@@ -75,7 +87,12 @@ impl Tape {
 
     /// Whether the tape holds all that was read of the body, in no more than `limit` octets.
     pub(super) fn is_whole_within(&self, limit: usize) -> bool {
-        self.whole && self.octets <= limit
+        self.whole && self.share.octets() <= limit
+    }
+
+    /// Whether it would be whole if the budget hadn't been spent.
+    pub(super) fn is_crowded_out(&self) -> bool {
+        self.crowded_out
     }
 
     /// Keeps a frame that was just read and given out, if it fits.
@@ -94,11 +111,14 @@ impl Tape {
             // A kind of frame that is yet to be invented.
             (None, None) => return self.erase(),
         };
-        let octets = self.octets.saturating_add(kept.octets());
-        if octets > self.limit {
+        if self.share.octets().saturating_add(kept.octets()) > self.limit {
             return self.erase();
         }
-        self.octets = octets;
+        if !self.share.grow(kept.octets()) {
+            self.erase();
+            self.crowded_out = true;
+            return;
+        }
         match kept {
             Kept::Data(data) if data.len() < SMALL => self.tail.extend_from_slice(&data),
             kept => {
@@ -119,7 +139,7 @@ impl Tape {
     pub(super) fn play(&mut self) -> Option<Frame<Bytes>> {
         let kept = if self.limit == 0 {
             let kept = self.frames.pop_front()?;
-            self.octets -= kept.octets();
+            self.share.shrink(kept.octets());
             self.whole = false;
             kept
         } else {

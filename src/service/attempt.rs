@@ -14,12 +14,12 @@ use sync_wrapper::SyncWrapper;
 use tower::Service;
 
 use super::{
-    Error, Rejected,
+    Error, Rejected, Repeat,
     attach::{Attach, AttachFuture, Settings, Ticket},
     policy::Outcome,
 };
 use crate::{
-    body::{RetryBody, Spare},
+    body::{Allowance, RetryBody, Spare},
     error::BoxError,
     refresh::NotHealed,
 };
@@ -29,7 +29,8 @@ pub(super) struct Attempt<B: RetryBody, R> {
     head: Parts,
     /// The body to send now; the kept copy has none until it takes the spare's.
     body: SyncWrapper<Option<B>>,
-    spare: B::Spare,
+    /// `None` once the request won't be sent again.
+    spare: Option<B::Spare>,
     pub(super) second: Option<Second<R>>,
 }
 
@@ -49,10 +50,17 @@ impl<R> Second<R> {
 }
 
 impl<B: RetryBody, R> Attempt<B, R> {
-    /// The first send; at most `limit` octets of the body are kept for another.
-    pub(super) fn first(request: Request<B>, limit: usize) -> Self {
+    /// The first send; as much of the body is kept for another as the layer allows, or the request
+    /// itself.
+    pub(super) fn first(request: Request<B>, allowance: &Allowance) -> Self {
         let (head, body) = request.into_parts();
-        let (body, spare) = body.arm(limit);
+        let (body, spare) = match Repeat::of(&head.extensions) {
+            Some(Repeat::Never) => (body, None),
+            Some(Repeat::Within(octets)) => {
+                kept_within(body, &allowance.clone().with_octets(octets))
+            }
+            None => kept_within(body, allowance),
+        };
         Self {
             head,
             body: SyncWrapper::new(Some(body)),
@@ -63,24 +71,36 @@ impl<B: RetryBody, R> Attempt<B, R> {
 
     /// What is kept of it for a second send; nothing when there can't be one.
     pub(super) fn kept(&self) -> Option<Self> {
-        if self.second.is_some() || !self.spare.is_retryable() {
+        if self.second.is_some() {
             return None;
         }
         Some(Self {
             head: self.head.clone(),
             body: SyncWrapper::new(None),
-            spare: self.spare.clone(),
+            spare: Some(self.spare.clone()?),
             second: None,
         })
     }
 
     pub(super) fn claim(&self) -> bool {
-        self.spare.claim()
+        self.spare.as_ref().is_some_and(Spare::claim)
     }
 
-    pub(super) fn release(&self) {
-        self.spare.release();
+    /// There is no second send: an open claim is given back, and what was kept is freed, however
+    /// long the caller holds on to the finished future.
+    pub(super) fn give_up(&mut self) {
+        self.spare = None;
     }
+
+    pub(super) fn is_crowded_out(&self) -> bool {
+        self.spare.as_ref().is_some_and(Spare::is_crowded_out)
+    }
+}
+
+/// Arms the body. A spare that is of no use from the start is none.
+fn kept_within<B: RetryBody>(body: B, allowance: &Allowance) -> (B, Option<B::Spare>) {
+    let (body, spare) = body.arm(allowance);
+    (body, Some(spare).filter(Spare::is_retryable))
 }
 
 /// Sends attempts through [`Attach`].
@@ -115,7 +135,7 @@ where
 
     fn call(&mut self, attempt: Attempt<B, R>) -> Self::Future {
         let Some(second) = attempt.second else {
-            let retryable = attempt.spare.is_retryable();
+            let retryable = attempt.spare.is_some();
             let body = attempt
                 .body
                 .into_inner()
@@ -135,7 +155,7 @@ where
 
         let held = second.held.into_inner();
         let why = match second.outcome.get() {
-            Ok(granted) => match attempt.spare.take() {
+            Ok(granted) => match attempt.spare.as_ref().and_then(Spare::take) {
                 Some(body) => {
                     drop(held);
                     let ticket = Ticket {
@@ -153,7 +173,7 @@ where
             },
             Err(why) => why,
         };
-        attempt.spare.release();
+        drop(attempt.spare);
         let mut held = held.expect("a second attempt has the response of the first");
         self.attach.settings().not_healed(&mut held, why);
         AttemptFuture::Original {

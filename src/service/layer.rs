@@ -3,7 +3,11 @@ use std::sync::Arc;
 use tower::Layer;
 
 use super::{AllowedOrigins, OAuth, attach::Settings};
-use crate::{challenge::Classify, refresh::TokenHandle};
+use crate::{
+    body::{Allowance, Budget},
+    challenge::Classify,
+    refresh::TokenHandle,
+};
 
 /// Puts a token on every request, and sends a request once more, with a newer token, when the
 /// resource refused it.
@@ -20,9 +24,9 @@ pub struct OAuthLayer {
 }
 
 /// How `OAuth` retries.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Limits {
-    pub(super) replay: usize,
+    pub(super) allowance: Allowance,
     pub(super) rejection_as_error: bool,
 }
 
@@ -32,7 +36,7 @@ impl OAuthLayer {
         Self {
             settings: Settings::new(token.into(), origins),
             limits: Limits {
-                replay: 64 * 1024,
+                allowance: Allowance::new(64 * 1024).out_of(Budget::new(32 * 1024 * 1024)),
                 rejection_as_error: false,
             },
         }
@@ -59,10 +63,21 @@ impl OAuthLayer {
     }
 
     /// How many octets of a streaming body are kept for a second send. A longer body is sent on,
-    /// but only once. Default: 64 KiB. Zero: bodies that can't be cloned are never sent again.
+    /// but only once. Default: 64 KiB. Zero: bodies that can't be cloned are never sent again. For
+    /// one request: [`Repeat::Within`](super::Repeat::Within).
     #[must_use]
     pub fn replay_limit(mut self, octets: usize) -> Self {
-        self.limits.replay = octets;
+        self.limits.allowance = self.limits.allowance.with_octets(octets);
+        self
+    }
+
+    /// How many octets of streaming bodies are kept for all requests of this layer together: a
+    /// number, or a [`Budget`] that several layers share. A body that would exceed it is sent on,
+    /// but only once. What is kept of a body is free again as soon as its token was accepted.
+    /// Default: 32 MiB for each layer and its clones.
+    #[must_use]
+    pub fn replay_budget(mut self, budget: impl Into<Budget>) -> Self {
+        self.limits.allowance = self.limits.allowance.out_of(budget.into());
         self
     }
 
@@ -80,6 +95,6 @@ impl<S> Layer<S> for OAuthLayer {
     type Service = OAuth<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        OAuth::new(inner, self.settings.clone(), self.limits)
+        OAuth::new(inner, self.settings.clone(), self.limits.clone())
     }
 }

@@ -39,6 +39,7 @@ mod oauth;
 mod origins;
 mod policy;
 mod rejected;
+mod repeat;
 #[cfg(test)]
 mod tests;
 
@@ -53,4 +54,5 @@ pub use self::{
     origins::{AllowedOrigins, ForeignOrigin, OriginError},
     policy::{Pending, RetryOnUnauthorized},
     rejected::{Rejected, RejectedReason},
+    repeat::Repeat,
 };

@@ -65,7 +65,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let attempt = Attempt::first(request, self.limits.replay);
+        let attempt = Attempt::first(request, &self.limits.allowance);
         ResponseFuture::new(self.retry.call(attempt), self.limits.rejection_as_error)
     }
 }

@@ -11,7 +11,7 @@ use http::{Request, Response};
 use tower::retry::Policy;
 
 use super::{
-    Error, Rejected,
+    Error, Rejected, Repeat,
     attempt::{Attempt, Second},
 };
 use crate::{
@@ -78,17 +78,22 @@ where
         attempt: &mut Attempt<B, R>,
         result: &mut Result<Response<R>, Error>,
     ) -> Option<Self::Future> {
-        let response = result.as_mut().ok()?;
-        let rejected = response.extensions_mut().get_mut::<Rejected>()?;
+        let rejected = result
+            .as_mut()
+            .ok()
+            .and_then(|response| response.extensions_mut().get_mut::<Rejected>());
+        let Some(rejected) = rejected else {
+            attempt.give_up();
+            return None;
+        };
         let claimed = attempt.claim();
         let verdict = self.decide(rejected, claimed);
         let (outcome, pending) = match verdict {
             Verdict::Original(why) => {
-                if claimed {
-                    attempt.release();
-                }
                 rejected.not_healed(why, self.handle.now().mono);
+                rejected.crowded_out(attempt.is_crowded_out());
                 rejected.tell(&self.handle);
+                attempt.give_up();
                 return None;
             }
             Verdict::Resend(granted) => Outcome::known(granted),
@@ -131,7 +136,8 @@ where
     }
 
     fn clone_request(&mut self, request: &Request<B>) -> Option<Request<B>> {
-        if request.extensions().get::<Again>().is_some() {
+        let extensions = request.extensions();
+        if extensions.get::<Again>().is_some() || Repeat::is_forbidden(extensions) {
             return None;
         }
         Some(request.clone())

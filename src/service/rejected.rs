@@ -19,6 +19,11 @@ pub enum RejectedReason {
     Fresh,
     /// The request's body can't be sent again.
     NotRepeatable,
+    /// The request's body can't be sent again, because those of other requests had used up the
+    /// layer's [`replay_budget`](super::OAuthLayer::replay_budget).
+    BudgetSpent,
+    /// The request must not be sent twice: [`Repeat::Never`](super::Repeat::Never).
+    Forbidden,
     /// Whether it is sent again is not up to [`AttachLayer`](super::AttachLayer).
     NotRetried,
     /// This origin refuses every token, or one was fetched because of a rejection just now; until
@@ -71,6 +76,8 @@ pub(super) struct Sent {
     pub(super) again: bool,
     /// It can't be sent again.
     pub(super) once: bool,
+    /// It must not be.
+    pub(super) forbidden: bool,
     /// The header that was sent: what servers echo is recognised by it.
     pub(super) credential: HeaderValue,
 }
@@ -111,6 +118,7 @@ impl Rejected {
         let remaining = |until: Duration| until.saturating_sub(now);
         self.reason = match why {
             NotHealed::Why(Why::NotRepeatable) if self.sent.again => RejectedReason::Again,
+            NotHealed::Why(Why::NotRepeatable) if self.sent.forbidden => RejectedReason::Forbidden,
             NotHealed::Why(Why::NotRepeatable) => RejectedReason::NotRepeatable,
             NotHealed::Why(Why::Fresh) => RejectedReason::Fresh,
             NotHealed::Why(Why::BackOff(until)) => RejectedReason::BackOff {
@@ -123,6 +131,13 @@ impl Rejected {
             NotHealed::Failed(error) => RejectedReason::NoToken(error),
             NotHealed::SameToken => RejectedReason::SameToken,
         };
+    }
+
+    /// Notes why the body couldn't be sent again, if that was the reason.
+    pub(super) fn crowded_out(&mut self, crowded_out: bool) {
+        if crowded_out && matches!(self.reason, RejectedReason::NotRepeatable) {
+            self.reason = RejectedReason::BudgetSpent;
+        }
     }
 
     /// Makes an event of it.
@@ -176,6 +191,17 @@ impl Rejected {
             RejectedReason::NotRepeatable => "the body couldn't be sent again; the next request \
                 has a newer token. Wrap the body in `ReplayBody`, or raise `replay_limit`"
                 .to_owned(),
+            RejectedReason::BudgetSpent => {
+                "the body couldn't be sent again, because the bodies kept \
+                for other requests had used up the layer's budget; the next request has a newer \
+                token. Raise `replay_budget`, or lower `replay_limit`"
+                    .to_owned()
+            }
+            RejectedReason::Forbidden => {
+                "the request says that it must not be sent twice; the next \
+                request has a newer token"
+                    .to_owned()
+            }
             RejectedReason::NotRetried => "whether it is sent again is up to what stands above \
                 `AttachLayer`; a newer token is there or on its way"
                 .to_owned(),

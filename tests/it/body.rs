@@ -18,7 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::sync::mpsc;
 use tower_oauth::{
     BoxError,
-    body::{ReplayBody, ReplaySpare, RetryBody, Spare},
+    body::{Allowance, ReplayBody, ReplaySpare, RetryBody, Spare},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -160,7 +160,7 @@ async fn rejected(version: Version) -> Rejected {
 async fn rejected_sized(version: Version, size: SizeHint) -> Rejected {
     let (upload, mut body) = fed();
     body.size = size;
-    let (body, spare) = ReplayBody::new(body).arm(64 * 1024);
+    let (body, spare) = ReplayBody::new(body).arm(&Allowance::new(64 * 1024));
     upload.data("one ");
     let (response, mut served) = exchange(version, StatusCode::UNAUTHORIZED, body).await;
     assert_eq!(data(&mut served.upload).await, "one ");

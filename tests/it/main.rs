@@ -1,7 +1,9 @@
 //! Whole paths, and the house they run through.
 
 mod architecture;
+mod bodies;
 mod body;
+mod gateway;
 mod kit;
 mod layer;
 mod life;

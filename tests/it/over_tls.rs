@@ -2,14 +2,14 @@
 //! counted at the servers.
 
 mod bad_input;
-mod client;
+pub(crate) mod client;
 mod credentials;
 mod crowd;
 mod original;
 mod origins;
 mod outage;
 mod stream;
-mod world;
+pub(crate) mod world;
 
 use self::{
     client::Version,

@@ -17,12 +17,14 @@ use http_body_util::{
     combinators::{BoxBody, UnsyncBoxBody},
 };
 
-use super::{ReplayBody, ReplaySpare, RetryBody, Spare};
+use super::{Allowance, Budget, ReplayBody, ReplaySpare, RetryBody, Spare};
 use crate::error::BoxError;
 
+mod budget;
 mod property;
 
 const LIMIT: usize = 64 * 1024;
+const ALLOWANCE: Allowance = Allowance::new(LIMIT);
 
 // ===== the body under test is made of these =====
 
@@ -37,6 +39,8 @@ struct Script {
     /// How many frames may be read.
     open: usize,
     polls: usize,
+    /// What the frames that were read are counted as.
+    given: usize,
     waker: Option<Waker>,
 }
 
@@ -51,6 +55,7 @@ fn scripted(
         frames: frames.into_iter().collect(),
         open: 0,
         polls: 0,
+        given: 0,
         waker: None,
     }));
     let gate = Gate(Arc::clone(&script));
@@ -87,7 +92,11 @@ impl Body for Source {
             return Poll::Pending;
         }
         script.open = script.open.saturating_sub(1);
-        Poll::Ready(script.frames.pop_front())
+        let frame = script.frames.pop_front();
+        if let Some(Ok(frame)) = &frame {
+            script.given += frame.data_ref().map_or(8, Bytes::len);
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -187,7 +196,7 @@ fn arm(
     body: ReplayBody<Source>,
     limit: usize,
 ) -> (Sender<ReplayBody<Source>>, ReplaySpare<Source>) {
-    let (body, spare) = body.arm(limit);
+    let (body, spare) = body.arm(&Allowance::new(limit));
     (Sender::new(body), spare)
 }
 
@@ -372,7 +381,7 @@ fn a_body_that_panicked_is_not_sent_again() {
             panic!("at the inner body")
         }
     }
-    let (body, spare) = ReplayBody::new(Panics).arm(LIMIT);
+    let (body, spare) = ReplayBody::new(Panics).arm(&ALLOWANCE);
     let mut first = Sender::new(body);
     catch_unwind(AssertUnwindSafe(|| first.poll())).unwrap_err();
     assert!(!spare.claim());
@@ -385,7 +394,7 @@ async fn sends_on_several_threads_are_whole_or_broken_and_never_hang() {
         let frames = 20;
         let (gate, body) = source((0..frames).map(|_| data("data")));
         let whole = "data".repeat(frames);
-        let (body, spare) = body.arm(LIMIT);
+        let (body, spare) = body.arm(&ALLOWANCE);
         let first = tokio::spawn(body.collect());
         let feed = tokio::spawn(async move {
             for _ in 0..frames {
@@ -611,7 +620,7 @@ fn a_body_that_lost_nothing_is_sent_again_when_armed_anew() {
 #[test]
 fn a_body_armed_twice_is_kept_once_and_claimed_by_either() {
     let (gate, body) = source([data("one"), data("two")]);
-    let (body, outer) = body.arm(LIMIT);
+    let (body, outer) = body.arm(&ALLOWANCE);
     let (mut first, inner) = arm(body, 3);
     gate.open(2);
     first.poll();
@@ -625,7 +634,7 @@ fn a_body_armed_twice_is_kept_once_and_claimed_by_either() {
 #[test]
 fn a_spare_keeps_to_its_own_limit() {
     let (gate, body) = source([data("one"), data("two")]);
-    let (body, outer) = body.arm(LIMIT);
+    let (body, outer) = body.arm(&ALLOWANCE);
     let (mut first, inner) = arm(body, 3);
     gate.open(2);
     first.drain();
@@ -639,7 +648,7 @@ fn a_stale_body_armed_anew_has_no_say() {
     let (gate, body) = source([data("one")]);
     let (first, spare) = arm(body, LIMIT);
     let mut second = second(&spare);
-    let (_stale, late) = first.body.arm(LIMIT);
+    let (_stale, late) = first.body.arm(&ALLOWANCE);
     assert!(!late.claim());
     gate.open(1);
     assert_eq!(second.drain(), ended("one"));
@@ -704,7 +713,7 @@ fn empty_frames_pass_and_cost_nothing() {
 fn data_in_several_pieces_is_passed_on_whole() {
     type Pieces = bytes::buf::Chain<Bytes, Bytes>;
     let pieces: Pieces = Bytes::from("one").chain(Bytes::from("two"));
-    let (body, spare) = ReplayBody::new(Full::new(pieces)).arm(LIMIT);
+    let (body, spare) = ReplayBody::new(Full::new(pieces)).arm(&ALLOWANCE);
     assert_eq!(Sender::new(body).drain(), ended("onetwo"));
     assert!(spare.claim());
     assert_eq!(Sender::new(spare.take().unwrap()).drain(), ended("onetwo"));
@@ -782,7 +791,7 @@ fn an_unknown_size_stays_unknown() {
             Pin::new(&mut self.0).poll_frame(cx).map_err(Into::into)
         }
     }
-    let (body, spare) = ReplayBody::new(Unsized(Full::from("one"))).arm(LIMIT);
+    let (body, spare) = ReplayBody::new(Unsized(Full::from("one"))).arm(&ALLOWANCE);
     let mut first = Sender::new(body);
     first.poll();
     assert!(spare.claim());
@@ -801,7 +810,7 @@ where
     B: RetryBody,
     B::Error: std::fmt::Debug,
 {
-    let (first, spare) = body.arm(LIMIT);
+    let (first, spare) = body.arm(&ALLOWANCE);
     assert!(spare.is_retryable());
     let spare = spare.clone();
     assert_eq!(first.collect().await.unwrap().to_bytes(), expected);
@@ -830,7 +839,7 @@ async fn well_known_bodies_can_be_sent_again() {
 #[test]
 fn a_boxed_body_is_parked_and_fails_like_any_other() {
     let (gate, body) = source([data("one"), data("two")]);
-    let (body, spare) = UnsyncBoxBody::new(body).arm(LIMIT);
+    let (body, spare) = UnsyncBoxBody::new(body).arm(&ALLOWANCE);
     let mut first = Sender::new(body);
     gate.open(2);
     first.poll();
@@ -862,12 +871,12 @@ fn a_body_that_is_not_sync_is_shared_all_the_same() {
 #[test]
 fn no_body_shows_in_debug_output() {
     let secret = "hunter2";
-    let (full, full_spare) = Full::<Bytes>::from(secret).arm(LIMIT);
-    let (body, spare) = ReplayBody::new(full).arm(LIMIT);
+    let (full, full_spare) = Full::<Bytes>::from(secret).arm(&ALLOWANCE);
+    let (body, spare) = ReplayBody::new(full).arm(&ALLOWANCE);
     let mut first = Sender::new(body);
     first.poll();
-    let (boxed, boxed_spare) = UnsyncBoxBody::new(first.body).arm(LIMIT);
-    let (_, string_spare) = String::from(secret).arm(LIMIT);
+    let (boxed, boxed_spare) = UnsyncBoxBody::new(first.body).arm(&ALLOWANCE);
+    let (_, string_spare) = String::from(secret).arm(&ALLOWANCE);
     let shown = format!("{full_spare:?} {spare:?} {boxed:?} {boxed_spare:?} {string_spare:?}");
     assert!(!shown.contains(secret), "{shown}");
 }

@@ -126,7 +126,7 @@ proptest! {
         let (gate, body) = scripted(plan.script());
         let total = plan.script().len();
         let read = || total - gate.0.lock().unwrap().frames.len();
-        let (body, spare) = body.arm(limit);
+        let (body, spare) = body.arm(&Allowance::new(limit));
         let mut spares = vec![spare];
         let mut sends = vec![Sent::new(body)];
         let mut claimed = false;

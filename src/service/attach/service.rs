@@ -12,7 +12,7 @@ use crate::{
     challenge::{ByErrorCode, Classify},
     error::BoxError,
     refresh::{Granted, OriginId, Snapshot, TokenHandle},
-    service::{AllowedOrigins, Error, origins::Destination, policy::Again, rejected::Sent},
+    service::{AllowedOrigins, Error, Repeat, origins::Destination, policy::Again, rejected::Sent},
 };
 
 /// The service of [`AttachLayer`](super::AttachLayer).
@@ -164,7 +164,7 @@ where
                 granted: None,
                 again: false,
                 policy: false,
-                once: false,
+                once: Repeat::is_forbidden(request.extensions()),
             },
             Some(Ok(granted)) => Ticket {
                 granted: Some(granted),
@@ -223,6 +223,7 @@ impl Passage {
                 waited: self.waited,
                 again: self.again,
                 once: self.once,
+                forbidden: Repeat::is_forbidden(request.extensions()),
                 credential,
             },
             unlisted: settings.origins.unlisted(request.uri()),

@@ -1,0 +1,6 @@
+//! Bodies of all kinds and lengths on their way through the layer.
+
+mod budget;
+pub(crate) mod order;
+mod repeat;
+pub(crate) mod rollover;
