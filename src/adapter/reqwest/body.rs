@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use reqwest::Body;
 
-use crate::body::{BoxedSpare, RetryBody, Spare};
+use crate::body::{Allowance, BoxedSpare, RetryBody, Spare};
 
 /// The spare of a [`reqwest::Body`].
 ///
@@ -27,12 +27,12 @@ enum Kept {
 impl RetryBody for Body {
     type Spare = BodySpare;
 
-    fn arm(self, limit: usize) -> (Self, Self::Spare) {
+    fn arm(self, allowance: &Allowance) -> (Self, Self::Spare) {
         if self.as_bytes().is_some() {
             let octets = octets(self);
             return (octets.clone().into(), BodySpare(Kept::InMemory(octets)));
         }
-        let (body, spare) = BoxedSpare::arm(self, limit, Self::wrap);
+        let (body, spare) = BoxedSpare::arm(self, allowance, Self::wrap);
         (body, BodySpare(Kept::Stream(spare)))
     }
 }
@@ -65,6 +65,13 @@ impl Spare<Body> for BodySpare {
             Kept::Stream(spare) => spare.is_retryable(),
         }
     }
+
+    fn is_crowded_out(&self) -> bool {
+        match &self.0 {
+            Kept::InMemory(_) => false,
+            Kept::Stream(spare) => spare.is_crowded_out(),
+        }
+    }
 }
 
 impl fmt::Debug for BodySpare {
@@ -90,6 +97,7 @@ mod tests {
     use http_body_util::{Empty, Full};
 
     use super::*;
+    use crate::body::Budget;
 
     async fn read(body: Body) -> Bytes {
         body.collect().await.unwrap().to_bytes()
@@ -98,7 +106,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_in_memory_is_kept_without_a_copy_and_stays_in_memory() {
         let order = Bytes::from(vec![b'o'; 1 << 20]);
-        let (first, spare) = Body::from(order.clone()).arm(0);
+        let (first, spare) = Body::from(order.clone()).arm(&Allowance::new(0));
         // Whoever is below can still clone it.
         assert_eq!(first.as_bytes().unwrap().as_ptr(), order.as_ptr());
         assert_eq!(read(first).await, order);
@@ -117,7 +125,7 @@ mod tests {
             Body::from(""),
             Body::wrap(Empty::<Bytes>::new()),
         ] {
-            let (first, spare) = body.arm(1);
+            let (first, spare) = body.arm(&Allowance::new(1));
             assert!(first.is_end_stream());
             assert_eq!(first.size_hint().exact(), Some(0));
             assert!(spare.claim());
@@ -127,7 +135,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stream_within_the_limit_is_sent_again() {
-        let (first, spare) = Body::wrap(Full::new(Bytes::from("an order"))).arm(8);
+        let (first, spare) = Body::wrap(Full::new(Bytes::from("an order"))).arm(&Allowance::new(8));
         assert_eq!(first.size_hint().exact(), Some(8));
         assert_eq!(read(first).await, "an order");
         assert!(spare.claim());
@@ -136,9 +144,24 @@ mod tests {
 
     #[tokio::test]
     async fn a_stream_over_the_limit_is_not() {
-        let (first, spare) = Body::wrap(Full::new(Bytes::from("an order"))).arm(7);
+        let (first, spare) = Body::wrap(Full::new(Bytes::from("an order"))).arm(&Allowance::new(7));
         assert_eq!(read(first).await, "an order");
         assert!(!spare.is_retryable());
         assert!(!spare.claim());
+    }
+
+    #[tokio::test]
+    async fn nor_is_one_over_the_budget() {
+        let budget = Budget::new(7);
+        let allowance = Allowance::new(8).out_of(budget.clone());
+        let (first, spare) = Body::wrap(Full::new(Bytes::from("an order"))).arm(&allowance);
+        assert_eq!(read(first).await, "an order");
+        assert!(spare.is_crowded_out() && !spare.claim());
+
+        // What was in memory anyway costs nothing.
+        let (first, spare) = Body::from("an order").arm(&allowance);
+        assert_eq!(read(first).await, "an order");
+        assert!(!spare.is_crowded_out() && spare.claim());
+        assert_eq!(budget.used(), 0);
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 use crate::{
     error::{ErrorKind, TokenError},
     refresh::TokenHandle,
-    service::{Error, OAuthLayer},
+    service::{Error, OAuthLayer, Repeat},
 };
 
 /// An [`OAuthLayer`] as a middleware: a token on every request, and one retry after it was refused.
@@ -27,7 +27,9 @@ use crate::{
 /// # Bodies
 ///
 /// A body in memory is sent again whatever its length. A stream is kept while it is sent, up to
-/// [`replay_limit`](OAuthLayer::replay_limit); a longer one is sent once.
+/// [`replay_limit`](OAuthLayer::replay_limit); a longer one is sent once. A request that says
+/// otherwise has a [`Repeat`] in the extensions of the chain:
+/// `api.post(url).with_extension(Repeat::Never)`.
 ///
 /// # Redirects
 ///
@@ -169,7 +171,10 @@ impl Middleware for OAuthMiddleware {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
-        let request = http::Request::try_from(request)?;
+        let mut request = http::Request::try_from(request)?;
+        if let Some(repeat) = extensions.get::<Repeat>() {
+            request.extensions_mut().insert(*repeat);
+        }
         let answer = match &self.inner {
             Inner::Chain(layer) => {
                 let rest = Rest::new(next, extensions);

@@ -5,13 +5,15 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::SeqCst},
 };
 
+use bytes::Bytes;
 use http::{Extensions, StatusCode, header::AUTHORIZATION};
-use reqwest::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use reqwest::{Body, Request, Response};
 use reqwest_middleware::{ClientBuilder, Middleware, Next, Result};
 use tower_oauth::{
     adapter::reqwest::OAuthMiddleware,
     refresh::TokenHandle,
-    service::{Rejected, RejectedReason},
+    service::{Rejected, RejectedReason, Repeat},
 };
 
 use super::{
@@ -87,7 +89,10 @@ async fn forgotten() -> (support::World, Plain, TokenHandle) {
         };
         let trace = "t-1".parse().unwrap();
         answer.headers_mut().insert("x-trace", trace);
-        async { Ok(answer) }
+        async {
+            let _ = request.into_body().collect().await;
+            Ok(answer)
+        }
     })
     .await;
     let handle = world.handle();
@@ -177,6 +182,30 @@ async fn a_callers_own_authorization_is_left_alone() {
     let [(_, headers)] = server.calls().try_into().unwrap();
     assert_eq!(headers[AUTHORIZATION], "Bearer mine");
     assert_eq!(world.fetches(), 1);
+}
+
+#[tokio::test]
+async fn a_request_says_in_the_chains_extensions_whether_it_is_sent_again() {
+    for (repeat, sends) in [
+        (None, 2),
+        (Some(Repeat::Never), 1),
+        (Some(Repeat::Within(7)), 1),
+        (Some(Repeat::Within(8)), 2),
+    ] {
+        let (_world, server, handle) = forgotten().await;
+        let api = api(plain_client(), layer(handle, &server.origin()));
+        let body = Body::wrap(Full::new(Bytes::from("an order")));
+        let call = api.post(server.url("/")).body(body);
+        let call = match repeat {
+            Some(repeat) => call.with_extension(repeat),
+            None => call,
+        };
+        let response = call.send().await.unwrap();
+        assert_eq!(server.calls().len(), sends, "{repeat:?}");
+        let told = response.extensions().get::<Rejected>();
+        let forbidden = told.is_some_and(|it| matches!(it.reason(), RejectedReason::Forbidden));
+        assert_eq!(forbidden, repeat == Some(Repeat::Never));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
