@@ -239,6 +239,10 @@ impl TokenSource for ClientCredentials {
         self.keys.changed().await
     }
 
+    fn has_identity(&self) -> bool {
+        self.keys.are_shown()
+    }
+
     fn reload(&self) {
         self.keys.reload();
     }

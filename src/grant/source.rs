@@ -34,6 +34,12 @@ pub trait TokenSource: Send + Sync + 'static {
         std::future::pending()
     }
 
+    /// Whether it is known before the first fetch that tokens come with a TLS identity
+    /// ([`Fetched::identity`]). Default: `false`, which says nothing.
+    fn has_identity(&self) -> bool {
+        false
+    }
+
     /// Somebody says that the identity's files have just been written: they are to be looked at
     /// now. Default: does nothing.
     fn reload(&self) {}
@@ -146,6 +152,8 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub(crate) trait DynTokenSource: Send + Sync + 'static {
     fn fetch(&self, cause: Cause) -> BoxFuture<'_, Result<Fetched, TokenError>>;
     fn changed(&self) -> BoxFuture<'_, Change>;
+    #[cfg(feature = "reqwest013")]
+    fn has_identity(&self) -> bool;
     fn reload(&self);
     fn report_to(&self, observer: Arc<dyn Observer>);
 }
@@ -157,6 +165,11 @@ impl<T: TokenSource> DynTokenSource for T {
 
     fn changed(&self) -> BoxFuture<'_, Change> {
         Box::pin(TokenSource::changed(self))
+    }
+
+    #[cfg(feature = "reqwest013")]
+    fn has_identity(&self) -> bool {
+        TokenSource::has_identity(self)
     }
 
     fn reload(&self) {

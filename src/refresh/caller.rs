@@ -51,6 +51,13 @@ impl TokenHandle {
         self.shared.cell.load()
     }
 
+    /// Whether its tokens come with a TLS identity, as far as that is known.
+    #[cfg(feature = "reqwest013")]
+    pub(crate) fn has_identity(&self) -> bool {
+        let current = self.last();
+        self.shared.source.has_identity() || current.is_some_and(|it| it.identity.is_some())
+    }
+
     /// A call saw a due token.
     fn kick(&self) {
         self.shared

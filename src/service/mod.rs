@@ -43,6 +43,8 @@ mod repeat;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "reqwest013")]
+pub(crate) use self::attach::FromElsewhere;
 pub use self::{
     attach::{Attach, AttachFuture, AttachLayer},
     error::Error,

@@ -13,6 +13,7 @@ mod life;
 mod over_tls;
 mod profile;
 mod proxy;
+mod reqwest;
 mod rotation;
 mod server;
 mod stacks;

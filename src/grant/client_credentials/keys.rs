@@ -138,6 +138,11 @@ impl Keys {
         }
     }
 
+    /// Whether a certificate is shown in the TLS handshake.
+    pub(super) fn are_shown(&self) -> bool {
+        self.working().set.client.identity().is_some()
+    }
+
     /// The set of these identities; the client of `working`, if it shows the same one.
     fn set_of(
         &self,

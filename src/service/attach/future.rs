@@ -76,6 +76,11 @@ impl<S, B> Parked<S, B> {
     }
 }
 
+/// In the extensions of a response: it comes from another origin than the request was sent to.
+#[cfg(feature = "reqwest013")]
+#[derive(Clone, Copy)]
+pub(crate) struct FromElsewhere;
+
 impl<S, B> AttachFuture<S, B>
 where
     S: Service<Request<B>>,
@@ -143,8 +148,16 @@ where
 impl Judged {
     /// Whether the response comes from where the token was sent. Below something that follows
     /// redirects it may come from anywhere (RFC 9110 section 15.4).
-    #[cfg(feature = "tower-http")]
     fn is_answer_of<R>(&self, response: &Response<R>) -> bool {
+        #[cfg(feature = "reqwest013")]
+        if response.extensions().get::<FromElsewhere>().is_some() {
+            return false;
+        }
+        self.is_last_asked(response)
+    }
+
+    #[cfg(feature = "tower-http")]
+    fn is_last_asked<R>(&self, response: &Response<R>) -> bool {
         use tower_http::follow_redirect::RequestUri;
 
         let Some(RequestUri(last)) = response.extensions().get() else {
@@ -155,7 +168,7 @@ impl Judged {
     }
 
     #[cfg(not(feature = "tower-http"))]
-    fn is_answer_of<R>(&self, _: &Response<R>) -> bool {
+    fn is_last_asked<R>(&self, _: &Response<R>) -> bool {
         true
     }
 

@@ -4,5 +4,7 @@ mod future;
 mod layer;
 mod service;
 
+#[cfg(feature = "reqwest013")]
+pub(crate) use self::future::FromElsewhere;
 pub(super) use self::service::{Settings, Ticket};
 pub use self::{future::AttachFuture, layer::AttachLayer, service::Attach};
