@@ -8,3 +8,4 @@ mod life;
 mod over_tls;
 mod rotation;
 mod support;
+mod tonic;

@@ -78,8 +78,8 @@
 //! All four kinds of call are, as long as the refusal is in the headers, in place of the response:
 //! then no message of a response was there yet. Messages that were sent are kept, up to
 //! [`replay_limit`], and a stream that is still open goes on behind them, so a bidirectional call
-//! heals like a unary one. With more than that sent, the caller gets the refusal, and the next call
-//! a new token. A call that must never be sent twice needs a layer with `replay_limit(0)`.
+//! heals like a unary one. With more than that sent, the caller gets the refusal, while a new
+//! token is fetched for the calls that come next. A call that must never be sent twice needs a layer with `replay_limit(0)`.
 //!
 //! A stream of responses that has begun is never repeated. A server that refuses the token in the
 //! *trailers* of such a stream, because it expired on the way, isn't heard here either: it would
@@ -90,8 +90,7 @@
 //! # Deadlines
 //!
 //! `grpc-timeout`, and the endpoint's own timeout, count for each send by itself and not while a
-//! token is waited for. What is to hold for the whole call stands above: tower's `TimeoutLayer`
-//! before `map_err`, or [`tokio::time::timeout`] around the call. Dropping the call ends its
+//! token is waited for. What is to hold for the whole call stands around it: [`tokio::time::timeout`]. Dropping the call ends its
 //! streams; a fetch that it had started goes on for the others.
 //!
 //! [`AllowedOrigins::without_authority`]: crate::service::AllowedOrigins::without_authority
