@@ -5,6 +5,7 @@ mod breaks;
 mod client;
 mod crowd;
 mod deadlines;
+mod example;
 mod healed;
 mod secure;
 mod server;

@@ -1,10 +1,10 @@
 //! Many calls at once.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use tokio::{runtime::Handle, task::JoinSet};
+use tokio::{runtime::Handle, sync::mpsc::UnboundedSender, task::JoinSet};
 use tonic::{Code, Status, codegen::tokio_stream};
 
-use super::{Api, Digest, Refuse, Scene, fed, message, server::Counters};
+use super::{Api, Digest, Refuse, Scene, fed, message};
 
 const KIB: usize = 1024;
 
@@ -92,32 +92,39 @@ fn tasks() -> usize {
     Handle::current().metrics().num_alive_tasks()
 }
 
-/// Starts a hundred calls with streams that stay open; waits until so many are at the server, and
-/// breaks all of them off.
-async fn abort_hundred(scene: &Scene, octets: impl Fn(usize) -> usize, awaited: usize) {
-    let mut calls = JoinSet::new();
-    let mut feeds = Vec::new();
-    let before = scene.server.counters();
-    for number in 0..100 {
-        let mut api = scene.api();
-        let (feed, stream) = fed();
-        feed.send(message(octets(number))).unwrap();
-        feeds.push(feed);
-        calls.spawn(async move {
-            match number % 2 {
-                0 => api.import(stream).await.map(drop),
-                _ => api.trade(stream).await.map(drop),
-            }
-        });
+/// A hundred calls with streams that stay open.
+struct Hundred {
+    calls: JoinSet<Result<(), Status>>,
+    feeds: Vec<UnboundedSender<Bytes>>,
+}
+
+impl Hundred {
+    fn start(scene: &Scene, octets: impl Fn(usize) -> usize) -> Self {
+        let mut calls = JoinSet::new();
+        let mut feeds = Vec::new();
+        for number in 0..100 {
+            let mut api = scene.api();
+            let (feed, stream) = fed();
+            feed.send(message(octets(number))).unwrap();
+            feeds.push(feed);
+            calls.spawn(async move {
+                match number % 2 {
+                    0 => api.import(stream).await.map(drop),
+                    _ => api.trade(stream).await.map(drop),
+                }
+            });
+        }
+        Self { calls, feeds }
     }
-    let arrived = |it: &Counters| it.accepted + it.refused;
-    let awaited = arrived(&before) + awaited;
-    scene.server.wait_until(|it| arrived(it) >= awaited).await;
-    calls.shutdown().await;
-    for feed in feeds {
-        feed.closed().await;
+
+    /// Breaks all of them off, and waits until nobody knows of them.
+    async fn abort(mut self, scene: &Scene) {
+        self.calls.shutdown().await;
+        for feed in self.feeds {
+            feed.closed().await;
+        }
+        scene.server.wait_until(|it| it.open == 0).await;
     }
-    scene.server.wait_until(|it| it.open == 0).await;
 }
 
 async fn tasks_fall_to(count: usize) {
@@ -134,7 +141,10 @@ async fn ten_thousand_aborted_calls_leave_nothing_behind() {
     scene.server.hold();
     for round in 0..100 {
         // Some haven't been sent yet, some are on their way, some have arrived.
-        abort_hundred(&scene, |number| round * number, round % 50).await;
+        let awaited = scene.server.counters().accepted + round % 50;
+        let calls = Hundred::start(&scene, |number| round * number);
+        scene.server.wait_until(|it| it.accepted >= awaited).await;
+        calls.abort(&scene).await;
     }
     tasks_fall_to(before).await;
     scene.server.release();
@@ -144,13 +154,19 @@ async fn ten_thousand_aborted_calls_leave_nothing_behind() {
 
 #[tokio::test]
 async fn refused_calls_that_are_aborted_leave_the_fetch_behind() {
-    let scene = Scene::after_a_rollover(Refuse::After(10)).await;
+    let scene = Scene::new().await;
     scene.api().place(message(1)).await.unwrap();
+    scene.server.refuse(Refuse::After(10));
     scene.world.rollover();
     scene.world.hang();
     let before = tasks();
-    abort_hundred(&scene, |number| 10 + number, 100).await;
+    let calls = Hundred::start(&scene, |number| 10 + number);
+    scene.server.wait_until(|it| it.refused == 100).await;
+    while scene.world.underway() == 0 {
+        tokio::task::yield_now().await;
+    }
+    calls.abort(&scene).await;
     tasks_fall_to(before + 1).await;
     assert_eq!(scene.world.underway(), 1);
-    assert_eq!(scene.world.fetches(), 3);
+    assert_eq!(scene.counted(), (100, 1, 2));
 }
