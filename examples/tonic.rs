@@ -1,7 +1,7 @@
 //! gRPC on embedded servers: a tonic client whose stream of requests outlives its token, and what
 //! the caller is told when no token can be had.
 //!
-//! `cargo run --all-features --example tonic` prints what happens, and fails if that is not as told.
+//! `cargo run --features tonic014 --example tonic` prints what happens, and fails if that is not as told.
 
 use std::{
     io::{self, Write},
@@ -21,10 +21,10 @@ use tonic::{
     },
     transport::{Channel, Endpoint, Server},
 };
-use tower::{ServiceBuilder, util::MapErr};
+use tower::ServiceBuilder;
 use tower_oauth::{
     BoxError, Error, OAuth, OAuthLayer,
-    adapter::tonic::status,
+    adapter::tonic::{StatusLayer, WithStatus},
     client_auth::PrivateKeyJwt,
     grant::ClientCredentials,
     jose::LocalSigner,
@@ -37,7 +37,7 @@ use tower_oauth::{
 use self::generated::{Orders, OrdersClient, OrdersServer};
 
 /// What a generated client calls through.
-type Service = MapErr<OAuth<Channel>, fn(Error) -> Status>;
+type Service = WithStatus<OAuth<Channel>>;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -145,7 +145,7 @@ impl Story {
         let origin = self.origin.as_str();
         let origins = AllowedOrigins::new([origin])?.without_authority(origin)?;
         let service = ServiceBuilder::new()
-            .map_err(status as fn(_) -> _)
+            .layer(StatusLayer::new())
             .layer(OAuthLayer::new(TokenHandle::new(source), origins).rejection_as_error())
             .service(Endpoint::from_shared(self.origin.clone())?.connect_lazy());
         Ok(OrdersClient::new(service))

@@ -8,4 +8,5 @@ mod life;
 mod over_tls;
 mod rotation;
 mod support;
+#[cfg(feature = "tonic014")]
 mod tonic;

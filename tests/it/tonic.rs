@@ -14,13 +14,15 @@ mod statuses;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tonic::{
-    Status,
     codegen::tokio_stream::{Stream, wrappers::UnboundedReceiverStream},
     transport::{Channel, Endpoint},
 };
-use tower::{ServiceBuilder, util::MapErr};
+use tower::ServiceBuilder;
 use tower_oauth::{
-    Error, OAuth, OAuthLayer, adapter::tonic::status, refresh::TokenHandle, service::AllowedOrigins,
+    OAuth, OAuthLayer,
+    adapter::tonic::{StatusLayer, WithStatus},
+    refresh::TokenHandle,
+    service::AllowedOrigins,
 };
 
 use self::{
@@ -29,7 +31,7 @@ use self::{
 };
 use crate::support::World;
 
-type Api = Orders<MapErr<OAuth<Channel>, fn(Error) -> Status>>;
+type Api = Orders<WithStatus<OAuth<Channel>>>;
 
 /// A gRPC server, and a token that it knows.
 struct Scene {
@@ -73,7 +75,7 @@ impl Scene {
 
     fn api_with(&self, layer: OAuthLayer) -> Api {
         let service = ServiceBuilder::new()
-            .map_err(status as fn(_) -> _)
+            .layer(StatusLayer::new())
             .layer(layer)
             .service(self.channel.clone());
         Orders::new(service)

@@ -2,7 +2,7 @@
 //!
 //! [`OAuthLayer`] goes around a `Channel`, below a generated client. A refused token, which is
 //! `grpc-status: 16` in the headers or a gateway's HTTP 401, is replaced, and the call is sent once
-//! more; [`status`] makes the caller see what happened when that didn't help:
+//! more; [`StatusLayer`] makes the caller see what happened when that didn't help:
 //!
 //! ```
 //! # mod generated {
@@ -32,7 +32,7 @@
 //! use tonic::{Code, transport::Endpoint};
 //! use tower::ServiceBuilder;
 //! use tower_oauth::{
-//!     ErrorKind, OAuthLayer, TokenError, adapter::tonic::status, grant::source_fn,
+//!     ErrorKind, OAuthLayer, TokenError, adapter::tonic::StatusLayer, grant::source_fn,
 //!     service::AllowedOrigins,
 //! };
 //!
@@ -48,7 +48,7 @@
 //! let origins = AllowedOrigins::new([API])?.without_authority(API)?;
 //!
 //! let service = ServiceBuilder::new()
-//!     .map_err(status)
+//!     .layer(StatusLayer::new())
 //!     .layer(OAuthLayer::new(source, origins).rejection_as_error())
 //!     .service(Endpoint::from_static(API).connect_lazy());
 //! let mut client = OrdersClient::new(service);
@@ -60,10 +60,9 @@
 //! # }
 //! ```
 //!
-//! Without [`status`], tonic makes an `UNKNOWN` of a token that can't be had, or whatever it finds
-//! among the causes; without [`rejection_as_error`], a refusal is the server's own status, and
-//! nothing in it says why it wasn't healed. `status as fn(_) -> _` gives the stack a type that can be
-//! written down: `MapErr<OAuth<Channel>, fn(Error) -> Status>`.
+//! Without [`StatusLayer`], tonic makes an `UNKNOWN` of a token that can't be had, or whatever it
+//! finds among the causes; without [`rejection_as_error`], a refusal is the server's own status, and
+//! nothing in it says why it wasn't healed. The type of the stack is `WithStatus<OAuth<Channel>>`.
 //!
 //! # Where the channel leads
 //!
@@ -89,9 +88,10 @@
 //!
 //! # Deadlines
 //!
-//! `grpc-timeout`, and the endpoint's own timeout, count for each send by itself and not while a
-//! token is waited for. What is to hold for the whole call stands around it: [`tokio::time::timeout`]. Dropping the call ends its
-//! streams; a fetch that it had started goes on for the others.
+//! [`StatusLayer`] holds a call to its `grpc-timeout` from its beginning to the head of the response.
+//! Without it, and for the endpoint's own timeout, the channel counts for each send by itself and
+//! not while a token is waited for. The server is told the whole time on the second send as well.
+//! Dropping a call ends its streams; a fetch that it had started goes on for the others.
 //!
 //! [`AllowedOrigins::without_authority`]: crate::service::AllowedOrigins::without_authority
 //! [`OAuthLayer`]: crate::service::OAuthLayer
@@ -101,7 +101,12 @@
 //! [`replay_limit`]: crate::service::OAuthLayer::replay_limit
 
 mod body;
+mod layer;
 mod retry_info;
 mod status;
+mod timeout;
 
-pub use self::status::status;
+pub use self::{
+    layer::{StatusFuture, StatusLayer, WithStatus},
+    status::status,
+};

@@ -10,7 +10,7 @@ use tonic::transport::{Channel, Endpoint};
 use tower::ServiceBuilder;
 use tower_oauth::{
     OAuthLayer,
-    adapter::tonic::status,
+    adapter::tonic::StatusLayer,
     client_auth::ClientSecretBasic,
     grant::ClientCredentials,
     service::AllowedOrigins,
@@ -69,7 +69,7 @@ async fn a_call_outlives_its_token_over_tls() {
     let origins = AllowedOrigins::new([resource.origin()]).unwrap();
     let origins = origins.without_authority(resource.origin()).unwrap();
     let service = ServiceBuilder::new()
-        .map_err(status)
+        .layer(StatusLayer::new())
         .layer(OAuthLayer::new(source, origins).rejection_as_error())
         .service(channel(&pki, resource.origin()));
     let mut api = Orders::new(service);

@@ -43,7 +43,7 @@ async fn a_token_that_cannot_be_had_is_unavailable_and_says_until_when() {
 }
 
 #[tokio::test]
-async fn without_the_function_tonic_knows_nothing_of_it() {
+async fn without_the_layer_tonic_knows_nothing_of_it() {
     let scene = Scene::new().await;
     scene.world.down();
     let service = scene.layer().layer(scene.channel.clone());
