@@ -163,6 +163,13 @@ mod tests {
     use super::*;
     use crate::error::{ErrorKind, TokenError};
 
+    /// `boxed_clone_sync` wants it.
+    #[test]
+    fn the_future_is_sync_if_that_of_the_call_is() {
+        fn is_sync<T: Send + Sync>() {}
+        is_sync::<StatusFuture<std::future::Ready<()>>>();
+    }
+
     #[tokio::test]
     async fn errors_of_other_layers_become_what_tonic_makes_of_them() {
         let failing = |error: fn() -> BoxError| {

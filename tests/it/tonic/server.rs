@@ -242,9 +242,15 @@ impl Shared {
         let timeout = request.headers().get("grpc-timeout").cloned();
         self.timeouts.lock().unwrap().push(timeout);
         let accepted = self.world.accepts(&request);
+        let authorization = request.headers().get("authorization").cloned();
         let mut inbox = Inbox::new(Arc::clone(self), request);
         if !accepted {
-            return self.refuse_call(&mut inbox, end).await;
+            let mut response = self.refuse_call(&mut inbox, end).await?;
+            // As servers do that were made by somebody who was looking for a fault.
+            if let Some(authorization) = authorization {
+                response.headers_mut().insert("x-got", authorization);
+            }
+            return Ok(response);
         }
         self.counters.send_modify(|it| it.accepted += 1);
         if self.counters.borrow().accepted == self.rollover_at.load(SeqCst) {

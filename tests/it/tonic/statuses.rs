@@ -69,6 +69,7 @@ async fn a_final_refusal_says_what_to_change_and_what_the_server_said() {
     assert!(told.contains("audience"), "{told}");
     // From its `grpc-message`.
     assert!(told.ends_with(": token unknown)"), "{told}");
+    assert!(!format!("{refused} {refused:?}").contains("token-"));
     assert!(refused.metadata().is_empty());
     let Some(Error::Rejected(rejected)) = Error::find_in(&refused) else {
         panic!("{refused:?}");
@@ -113,6 +114,7 @@ async fn a_refusal_that_is_no_error_of_ours_is_the_servers_own() {
     let refused = scene.api_with(layer).place(order()).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
     assert_eq!(refused.message(), "token unknown");
+    assert!(refused.metadata().contains_key("x-got"));
 }
 
 #[tokio::test]
