@@ -18,3 +18,5 @@ mod rotation;
 mod server;
 mod stacks;
 mod support;
+#[cfg(feature = "tonic014")]
+mod tonic;
