@@ -18,7 +18,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     error::{ErrorKind, TokenError},
-    events::Event,
+    events::{Event, Span},
     grant::Fetched,
     token::Cause,
 };
@@ -34,6 +34,7 @@ pub(super) async fn fly(landing: Landing) {
         ),
         None => return,
     };
+    let span = Span::fetch(cause);
     let fetch = async {
         observer.event(&Event::FetchStarted { cause });
         match timeout(deadline, source.fetch(cause)).await {
@@ -44,8 +45,11 @@ pub(super) async fn fly(landing: Landing) {
             )),
         }
     };
-    let result = caught(fetch).await;
-    landing.land(result);
+    let result = span.around(caught(fetch)).await;
+    if let Err(error) = &result {
+        span.failed(error);
+    }
+    span.enter(|| landing.land(result));
 }
 
 /// Makes a panic an error like any other.

@@ -2,11 +2,12 @@
 
 use std::{
     hash::{BuildHasher, RandomState},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::{
@@ -18,15 +19,15 @@ use tokio::{
 use super::{
     backoff::Fault,
     cell::{Cell, Snapshot},
-    control::{Control, FlightNo, Landed, OriginId, Outcome, Start},
+    control::{Answer, Control, FlightNo, Landed, OriginId, Outcome, Rejection, Start},
     flight,
     wait::{Board, Told},
-    worker::{self, Alarm},
+    worker::{self, Timer},
 };
 use crate::{
     clock::{Clock, Timestamp},
     error::{ErrorKind, TokenError},
-    events::{Event, Observer},
+    events::{Alarm, AlarmConfig, Event, Lifetimes, Observer, Turn, Wanted},
     grant::{DynTokenSource, Fetched},
     keystore::{Change, ClientIdentity},
     token::{Cause, LifetimeConfig, Schedule},
@@ -35,6 +36,7 @@ use crate::{
 pub(super) struct Shared {
     pub(super) source: Arc<dyn DynTokenSource>,
     pub(super) observer: Arc<dyn Observer>,
+    alarm_window: Duration,
     pub(super) fetch_deadline: Duration,
     pub(super) lifetime: LifetimeConfig,
     pub(super) clock: Clock,
@@ -62,8 +64,21 @@ pub(super) struct State {
     /// When the worker was last told to look.
     pub(super) timer: Option<Duration>,
     pub(super) fetches: u64,
-    /// Origins whose last answer was a rejection that reached the caller.
-    pub(super) refusing: Vec<OriginId>,
+    /// Origins whose last answer was a rejection that reached the caller, with their names.
+    pub(super) refusing: Vec<(OriginId, String)>,
+    pub(super) alarm: Alarm,
+    lifetimes: Lifetimes,
+}
+
+/// What there is to tell of a token that came, besides the snapshot.
+struct News {
+    expires_in: Option<Duration>,
+    usable_until: Option<SystemTime>,
+    /// How long the token before lived, if this one's life is so much shorter.
+    lived_before: Option<Duration>,
+    /// How long the token that it replaces had been there.
+    after: Option<Duration>,
+    misbound: bool,
 }
 
 // ===== impl Shared =====
@@ -72,6 +87,7 @@ impl Shared {
     pub(super) fn new(
         source: Arc<dyn DynTokenSource>,
         observer: Arc<dyn Observer>,
+        alarm: AlarmConfig,
         fetch_deadline: Duration,
         lifetime: LifetimeConfig,
         clock: Clock,
@@ -79,6 +95,7 @@ impl Shared {
         Self {
             source,
             observer,
+            alarm_window: alarm.window,
             fetch_deadline,
             lifetime,
             clock,
@@ -93,6 +110,8 @@ impl Shared {
                 timer: None,
                 fetches: 0,
                 refusing: Vec::new(),
+                alarm: Alarm::new(alarm),
+                lifetimes: Lifetimes::default(),
             }),
             wake: Arc::new(Notify::new()),
             prints: RandomState::new(),
@@ -109,7 +128,11 @@ impl Shared {
         let now = self.clock.now();
         let mut state = self.lock();
         let (answer, start) = event(&mut state, now);
+        let turn = state.turn_alarm(now);
         self.follow(state, now, start);
+        if let Some((turn, origin)) = turn {
+            self.tell_alarm(turn, origin.as_deref());
+        }
         answer
     }
 
@@ -130,7 +153,7 @@ impl Shared {
         }
         let replacing = matches!(state.control.flying(), Some(Cause::Rejected(_)));
         self.replacing.store(replacing, Ordering::Relaxed);
-        let timer = state.control.next_tick();
+        let timer = state.next_wake();
         if timer != state.timer {
             state.timer = timer;
             self.wake.notify_one();
@@ -196,6 +219,7 @@ impl Shared {
             },
         };
         let before = state.control.generation();
+        let since = state.control.received();
         let Some((outcome, start)) = state.control.landed(now, no, landed) else {
             return;
         };
@@ -203,9 +227,22 @@ impl Shared {
 
         let (told, ended) = match result {
             Ok(fetched) => {
-                let (expires_in, misbound) = (fetched.expires_in, fetched.misbound);
                 let generation = state.control.generation();
                 let schedule = state.control.schedule().expect("a token has just come");
+                let news = News {
+                    expires_in: fetched.expires_in,
+                    usable_until: fetched
+                        .expires_in
+                        .or(self.lifetime.max_age)
+                        .and_then(|_| UNIX_EPOCH.checked_add(schedule.usable_until.wall)),
+                    lived_before: (generation != before)
+                        .then(|| state.lifetimes.next(fetched.expires_in))
+                        .flatten(),
+                    after: since
+                        .filter(|_| generation != before)
+                        .map(|since| now.mono.saturating_sub(since)),
+                    misbound: fetched.misbound,
+                };
                 let last = self.cell.load();
                 let snapshot =
                     Snapshot::new(generation, fetched, schedule, now.mono, last.as_deref());
@@ -218,7 +255,10 @@ impl Shared {
                 if cause == Cause::Rotation {
                     state.identity_error = None;
                 }
-                let brought = (Arc::clone(&snapshot), expires_in, misbound);
+                if generation == before && matches!(cause, Cause::Rejected(_)) {
+                    state.alarm.came_again(generation);
+                }
+                let brought = (Arc::clone(&snapshot), news);
                 (Told::Token(snapshot), Ok(brought))
             }
             Err(error) => {
@@ -238,36 +278,74 @@ impl Shared {
             .control
             .next_tick()
             .map(|at| at.saturating_sub(now.mono));
+        let usable_for = state.control.usable_for(now);
         self.follow(state, now, start);
 
         match ended {
-            Err(error) => self.observer.event(&Event::FetchFailed {
+            Err(error) => self.tell(&Event::FetchFailed {
                 cause,
                 error: &error,
                 took,
                 retry_in,
+                usable_for,
             }),
-            Ok((snapshot, expires_in, misbound)) => {
-                let generation = snapshot.generation;
-                self.observer.event(&Event::FetchSucceeded {
-                    cause,
-                    generation,
-                    took,
-                    expires_in,
-                });
-                if cause == Cause::Rotation {
-                    let identity = snapshot.identity.as_ref();
-                    self.observer.event(&Event::IdentityRotated {
-                        generation,
-                        thumbprint: identity.and_then(thumbprint).as_deref(),
-                        not_after: identity.map(ClientIdentity::not_after),
-                    });
-                }
-                if misbound {
-                    self.observer.event(&Event::TokenMisbound { generation });
-                }
-            }
+            Ok((snapshot, news)) => self.tell_token(cause, took, &snapshot, &news),
         }
+    }
+
+    fn tell_token(&self, cause: Cause, took: Duration, snapshot: &Snapshot, news: &News) {
+        let generation = snapshot.generation;
+        let identity = snapshot.identity.as_ref();
+        let not_after = identity.map(ClientIdentity::not_after);
+        self.tell(&Event::FetchSucceeded {
+            cause,
+            generation,
+            took,
+            expires_in: news.expires_in,
+            usable_until: news.usable_until,
+            certificate_not_after: not_after,
+        });
+        if let Some(after) = news.after {
+            self.tell(&Event::Refreshed {
+                cause,
+                generation,
+                after,
+            });
+        }
+        if let (Some(from), Some(to)) = (news.lived_before, news.expires_in) {
+            self.tell(&Event::LifetimeCollapsed {
+                generation,
+                from,
+                to,
+            });
+        }
+        if cause == Cause::Rotation {
+            self.tell(&Event::IdentityRotated {
+                generation,
+                thumbprint: identity.and_then(thumbprint).as_deref(),
+                not_after,
+            });
+        }
+        if news.misbound {
+            self.tell(&Event::TokenMisbound { generation });
+        }
+    }
+
+    fn tell_alarm(&self, turn: Turn, origin: Option<&str>) {
+        self.tell(&match turn {
+            Turn::Raised { cause, counts, .. } => Event::AlarmRaised {
+                cause,
+                counts,
+                window: self.alarm_window,
+                origin,
+            },
+            Turn::Cleared { cause, lasted } => Event::AlarmCleared { cause, lasted },
+        });
+    }
+
+    /// An observer's panic is its own affair: the worker must not die of it.
+    pub(super) fn tell(&self, event: &Event<'_>) {
+        let _ = catch_unwind(AssertUnwindSafe(|| self.observer.event(event)));
     }
 
     /// The runtime of a flight is gone. If the worker has another, it looks after it there.
@@ -304,14 +382,14 @@ impl Shared {
     }
 
     /// What the worker does when it wakes. `None`: it is over.
-    pub(super) fn tick(self: &Arc<Self>) -> Option<Alarm> {
+    pub(super) fn tick(self: &Arc<Self>) -> Option<Timer> {
         self.drive(|state, now| {
             let start = state.control.tick(now);
             (state.control.is_open(), start)
         })
-        .then(|| Alarm {
+        .then(|| Timer {
             clock: self.clock.clone(),
-            at: self.lock().control.next_tick(),
+            at: self.lock().next_wake(),
         })
     }
 
@@ -321,14 +399,13 @@ impl Shared {
             Change::New => self.drive(|state, now| ((), state.control.identity_changed(now))),
             Change::ReloadFailed(error) => {
                 self.lock().identity_error = Some(error.clone());
-                self.observer.event(&Event::ReloadFailed { error: &error });
+                self.tell(&Event::ReloadFailed { error: &error });
             }
             Change::Mended => self.lock().identity_error = None,
             Change::Expiring { not_after } => {
                 let now = self.clock.now().wall_after(Duration::ZERO);
                 let left = not_after.duration_since(now).unwrap_or_default();
-                self.observer
-                    .event(&Event::CertificateExpiring { not_after, left });
+                self.tell(&Event::CertificateExpiring { not_after, left });
             }
         }
     }
@@ -346,12 +423,59 @@ impl Drop for Shared {
             flight.abort();
         }
         self.wake.notify_one();
+        let open = state.control.is_open();
+        // A second panic during the first would end the process.
+        if open && !std::thread::panicking() {
+            self.tell(&Event::Closed);
+        }
     }
 }
 
 // ===== impl State =====
 
 impl State {
+    /// A response refused a token: the state machine decides, and the alarm takes note.
+    pub(super) fn rejected(
+        &mut self,
+        now: Timestamp,
+        rejection: Rejection,
+    ) -> (Answer, Option<Start>) {
+        let control = &mut self.control;
+        let concerned = control.concerns_current(rejection);
+        let (answer, start) = control.rejected(now, rejection);
+        if concerned {
+            let wanted = Wanted {
+                generation: control.generation(),
+                origin: rejection.origin.0,
+                starts: start.is_some() && !control.has_failed(),
+                accepted: control.is_accepted_by(rejection.origin),
+                age: now
+                    .mono
+                    .saturating_sub(control.received().unwrap_or_default()),
+            };
+            self.alarm.wanted(now.mono, wanted);
+        }
+        (answer, start)
+    }
+
+    /// What becomes of the alarm, with the name of the one who refuses.
+    fn turn_alarm(&mut self, now: Timestamp) -> Option<(Turn, Option<String>)> {
+        let turn = self.alarm.turn(now.mono)?;
+        let origin = match turn {
+            Turn::Raised { origin, .. } => origin,
+            Turn::Cleared { .. } => None,
+        };
+        let named = self.refusing.iter().find(|(it, _)| Some(it.0) == origin);
+        let name = named.map(|(_, name)| name.clone());
+        Some((turn, name))
+    }
+
+    /// When the worker has something to do if nothing happens before.
+    fn next_wake(&self) -> Option<Duration> {
+        let alarm = self.alarm.next_turn();
+        self.control.next_tick().into_iter().chain(alarm).min()
+    }
+
     /// Where to hear of this flight's outcome.
     pub(super) fn board(&mut self, no: FlightNo) -> Board {
         match &self.board {
