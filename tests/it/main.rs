@@ -2,6 +2,7 @@
 
 mod architecture;
 mod body;
+mod events;
 mod kit;
 mod layer;
 mod life;

@@ -133,12 +133,22 @@ impl Metric {
 }
 
 impl Counter {
+    #[cfg(test)]
+    pub(super) fn name(&self) -> &'static str {
+        self.0.name
+    }
+
     pub(super) fn count<const N: usize>(&self, values: [&'static str; N], given: &[Label]) {
         metrics::counter!(self.0.name, self.0.labels(values, given)).increment(1);
     }
 }
 
 impl Gauge {
+    #[cfg(test)]
+    pub(super) fn name(&self) -> &'static str {
+        self.0.name
+    }
+
     pub(super) fn set<const N: usize>(
         &self,
         value: f64,
