@@ -298,14 +298,14 @@ impl fmt::Display for AlarmCounts {
             (self.new, "never accepted"),
             (self.same, "given again"),
         ];
-        write!(f, "{} tokens refused (", self.wanted())?;
+        write!(f, "{} refreshes wanted, of tokens (", self.wanted())?;
         let mut separator = "";
         for (count, what) in refused.into_iter().filter(|(count, _)| *count > 0) {
             write!(f, "{separator}{count} {what}")?;
             separator = ", ";
         }
         let plural = if self.origins == 1 { "" } else { "s" };
-        write!(f, ") by {} origin{plural}", self.origins)
+        write!(f, ") refused by {} origin{plural}", self.origins)
     }
 }
 

@@ -165,6 +165,10 @@ pub enum RetryOutcome {
 }
 
 impl RetryOutcome {
+    /// Each of them.
+    #[cfg(feature = "metrics")]
+    pub(crate) const ALL: [Self; 4] = [Self::Healed, Self::Refused, Self::Unclear, Self::Failed];
+
     /// A short, stable name for logs and metrics.
     pub fn name(self) -> &'static str {
         match self {

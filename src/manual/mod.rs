@@ -1,1 +1,4 @@
 //! The manual: pages that tell how, where the other pages tell what.
+
+#[doc = include_str!("observability.md")]
+pub mod observability {}

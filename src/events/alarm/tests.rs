@@ -133,7 +133,8 @@ fn the_counts_and_the_origin_are_told() {
     assert_eq!(origin, Some(1));
     assert_eq!(
         counts.to_string(),
-        "3 tokens refused (1 accepted for a minute or longer, 2 never accepted) by 1 origin"
+        "3 refreshes wanted, of tokens (1 accepted for a minute or longer, 2 never accepted) \
+         refused by 1 origin"
     );
     let raised = turns(&mut alarm(), [lasting(1), at(soon(2), 2), soon(3)]);
     let [Turn::Raised { counts, origin, .. }] = raised[..] else {

@@ -138,8 +138,13 @@ impl Counter {
         self.0.name
     }
 
-    pub(super) fn count<const N: usize>(&self, values: [&'static str; N], given: &[Label]) {
-        metrics::counter!(self.0.name, self.0.labels(values, given)).increment(1);
+    pub(super) fn add<const N: usize>(
+        &self,
+        count: u64,
+        values: [&'static str; N],
+        given: &[Label],
+    ) {
+        metrics::counter!(self.0.name, self.0.labels(values, given)).increment(count);
     }
 }
 

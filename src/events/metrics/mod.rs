@@ -10,8 +10,8 @@ use std::{
 
 use metrics::Label;
 
-use super::{AlarmCause, Event, Observer};
-use crate::token::Cause;
+use super::{AlarmCause, Event, Observer, RetryOutcome};
+use crate::token::{Cause, Generation};
 
 /// Counts events, on the facade of the crate [`metrics`](https://docs.rs/metrics): a recorder that
 /// the program has installed sees them, whatever it exports to.
@@ -64,12 +64,34 @@ impl MetricsObserver {
         self
     }
 
-    /// Says what the metrics mean, and that there is no alarm: with the first event, because a
-    /// recorder may be installed after the observer was made.
+    /// Says what the metrics mean, and begins at zero with those that are alarming by their first
+    /// increase: a series that appears at 1 has not increased. This is done with the first event,
+    /// because a recorder may be installed after the observer was made.
     fn begin(&self) {
         self.begun.call_once(|| {
+            let given = &self.labels;
             list::describe();
             self.alarm(None);
+            for cause in [
+                Cause::Cold,
+                Cause::Scheduled,
+                Cause::Rejected(Generation::default()),
+                Cause::Rotation,
+                Cause::Forced,
+            ] {
+                list::REFRESHES.add(0, [cause.name()], given);
+            }
+            for outcome in RetryOutcome::ALL {
+                list::RETRIES.add(0, [outcome.name()], given);
+            }
+            for counter in [
+                list::COLLAPSES,
+                list::MISBOUND,
+                list::ROTATIONS,
+                list::RELOAD_FAILURES,
+            ] {
+                counter.add(0, [], given);
+            }
         });
     }
 
@@ -81,7 +103,7 @@ impl MetricsObserver {
     }
 
     fn fetch(&self, cause: Cause, outcome: &'static str, took: Duration) {
-        list::FETCHES.count([cause.name(), outcome], &self.labels);
+        list::FETCHES.add(1, [cause.name(), outcome], &self.labels);
         list::FETCH_DURATION.record(took, [outcome], &self.labels);
     }
 }
@@ -118,16 +140,16 @@ impl Observer for MetricsObserver {
                     list::TOKEN_EXPIRY.set(0.0, [], given);
                 }
             }
-            Event::Refreshed { cause, .. } => list::REFRESHES.count([cause.name()], given),
-            Event::LifetimeCollapsed { .. } => list::COLLAPSES.count([], given),
-            Event::IdentityRotated { .. } => list::ROTATIONS.count([], given),
-            Event::ReloadFailed { .. } => list::RELOAD_FAILURES.count([], given),
+            Event::Refreshed { cause, .. } => list::REFRESHES.add(1, [cause.name()], given),
+            Event::LifetimeCollapsed { .. } => list::COLLAPSES.add(1, [], given),
+            Event::IdentityRotated { .. } => list::ROTATIONS.add(1, [], given),
+            Event::ReloadFailed { .. } => list::RELOAD_FAILURES.add(1, [], given),
             Event::CertificateExpiring { not_after, .. } => {
                 list::CERTIFICATE_EXPIRY.set(timestamp(*not_after), [], given);
             }
-            Event::TokenMisbound { .. } => list::MISBOUND.count([], given),
-            Event::Retried { outcome } => list::RETRIES.count([outcome.name()], given),
-            Event::Rejected { reason, .. } => list::REJECTIONS.count([reason], given),
+            Event::TokenMisbound { .. } => list::MISBOUND.add(1, [], given),
+            Event::Retried { outcome } => list::RETRIES.add(1, [outcome.name()], given),
+            Event::Rejected { reason, .. } => list::REJECTIONS.add(1, [reason], given),
             Event::AlarmRaised { cause, .. } => self.alarm(Some(*cause)),
             Event::AlarmCleared { .. } => self.alarm(None),
             Event::Closed => {
