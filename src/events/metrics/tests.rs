@@ -332,6 +332,8 @@ fn the_alert_rules_name_metrics_that_exist_and_the_ones_to_be_woken_for() {
     let rules = read("examples/observability/alerts.yaml");
     let named = named(&rules);
     assert!(named.is_subset(&listed()), "{named:?}");
+    let tests = self::named(&read("examples/observability/alerts.test.yaml"));
+    assert!(tests.is_subset(&named), "{tests:?}");
     for metric in [
         list::ALARM.name(),
         list::TOKEN_EXPIRY.name(),

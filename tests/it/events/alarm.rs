@@ -1,8 +1,13 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::SeqCst},
+};
+
 use http::Request;
 use tokio::time::sleep;
 use tower_oauth::{
     ErrorKind, TokenError,
-    events::{AlarmCause, AlarmConfig},
+    events::{AlarmCause, AlarmConfig, Event},
     grant::Fetched,
     token::AccessToken,
 };
@@ -322,6 +327,35 @@ fn the_alarm_of_a_closed_handle_is_over() {
         drop(handle);
         // Once, whichever way it ends.
         assert_eq!(scene.events("Closed").len(), 1);
+    });
+}
+
+#[test]
+fn an_observer_that_panics_at_the_alarm_keeps_no_token_from_being_renewed() {
+    play(|scene| async move {
+        let told = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&told);
+        let observer = move |event: &Event<'_>| {
+            if matches!(
+                event,
+                Event::AlarmRaised { .. } | Event::AlarmCleared { .. }
+            ) {
+                counted.fetch_add(1, SeqCst);
+                panic!("the observer was told to panic");
+            }
+        };
+        let handle = scene
+            .world
+            .builder()
+            .observer(observer)
+            .alarm(AlarmConfig::new().threshold(1))
+            .build();
+        let token = handle.token().await.unwrap();
+        handle.invalidate(token.generation());
+        sleep(minutes(300)).await;
+        assert_eq!(told.load(SeqCst), 2);
+        assert!(scene.world.fetches() > 5);
+        assert!(handle.status().usable);
     });
 }
 
