@@ -270,6 +270,9 @@ fn a_day_of_renewals_is_no_event_that_anybody_needs_to_see() {
             assert!(call(&handle, &resource, A).await);
             sleep(minutes(1)).await;
         }
+        while scene.world.underway() > 0 {
+            sleep(std::time::Duration::from_millis(100)).await;
+        }
         assert!(scene.world.fetches() >= 24);
         assert_eq!(scene.log.take_loud(), [""; 0]);
         assert_quiet(&scene);
