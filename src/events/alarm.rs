@@ -28,7 +28,7 @@ const ORIGINS: usize = 16;
 #[derive(Clone, Debug)]
 pub struct AlarmConfig {
     /// Zero: never.
-    threshold: usize,
+    threshold: u16,
     pub(crate) window: Duration,
 }
 
@@ -144,7 +144,8 @@ impl Alarm {
 
     /// The current token was refused.
     pub(crate) fn wanted(&mut self, now: Duration, wanted: Wanted) {
-        if self.config.threshold == 0 {
+        let threshold = usize::from(self.config.threshold);
+        if threshold == 0 {
             return;
         }
         let known = self.last.is_some_and(|last| last >= wanted.generation);
@@ -166,7 +167,7 @@ impl Alarm {
             Wanted { age, .. } if age < SOON => Kind::Soon,
             _ => Kind::Lasting,
         };
-        if self.wishes.len() >= REMEMBERED.max(self.config.threshold.saturating_mul(2)) {
+        if self.wishes.len() >= REMEMBERED.max(2 * threshold) {
             self.wishes.pop_front();
         }
         self.wishes.push_back(Wish {
@@ -200,8 +201,8 @@ impl Alarm {
                 self.raised = None;
                 Some(turn)
             }
-            Some(raised) if wishes < raised.judged.saturating_mul(2) => None,
-            None if wishes < self.config.threshold.max(1) => None,
+            Some(raised) if wishes < 2 * raised.judged => None,
+            None if wishes < usize::from(self.config.threshold.max(1)) => None,
             _ => self.judge(now),
         }
     }
@@ -237,7 +238,7 @@ impl Alarm {
                 Kind::Same => &mut counts.same,
             } += 1;
         }
-        let cause = counts.cause(self.config.threshold);
+        let cause = counts.cause(usize::from(self.config.threshold));
         let before = self.cause();
         let at = self.raised.as_ref().map_or(now, |it| it.at);
         self.raised = Some(Raised {
@@ -277,7 +278,7 @@ impl AlarmCounts {
             AlarmCause::Tokens
         } else if soon == most {
             AlarmCause::OneActiveToken
-        } else if lasting >= threshold.saturating_mul(2) {
+        } else if lasting >= 2 * threshold {
             AlarmCause::Revocations
         } else {
             AlarmCause::Rollovers
@@ -395,7 +396,7 @@ impl AlarmConfig {
     /// At so many unscheduled refreshes wanted within the window it is raised; zero is
     /// [`off`](Self::off). Default: 3.
     #[must_use]
-    pub fn threshold(mut self, threshold: usize) -> Self {
+    pub fn threshold(mut self, threshold: u16) -> Self {
         self.threshold = threshold;
         self
     }

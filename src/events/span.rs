@@ -37,7 +37,7 @@ impl Span {
     pub(crate) fn exchange(method: &Method, to: &Uri) -> Self {
         let inner = tracing::info_span!(
             target: "tower_oauth",
-            "token request",
+            "authorization server request",
             otel.name = method.as_str(),
             otel.kind = "client",
             "http.request.method" = method.as_str(),

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::{
     control::{FlightNo, Start},
+    report::tell,
     shared::Shared,
 };
 use crate::{
@@ -36,7 +37,7 @@ pub(super) async fn fly(landing: Landing) {
     };
     let span = Span::fetch(cause);
     let fetch = async {
-        observer.event(&Event::FetchStarted { cause });
+        tell(&*observer, &Event::FetchStarted { cause });
         match timeout(deadline, source.fetch(cause)).await {
             Ok(result) => result,
             Err(_elapsed) => Err(TokenError::new(

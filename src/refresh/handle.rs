@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock::Clock,
     error::TokenError,
-    events::{AlarmConfig, Event, Observer},
+    events::{Alarm, AlarmConfig, Event, Observer},
     grant::{DynTokenSource, TokenSource},
     keystore::ClientIdentity,
     token::{AccessToken, Age, Generation, LifetimeConfig},
@@ -137,6 +137,7 @@ impl TokenHandle {
         let mut state = self.shared.lock();
         let closes = state.control.is_open();
         state.control.close();
+        state.alarm = Alarm::new(AlarmConfig::off());
         if let Some(flight) = state.flight.take() {
             flight.abort();
         }

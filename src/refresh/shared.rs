@@ -2,12 +2,11 @@
 
 use std::{
     hash::{BuildHasher, RandomState},
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use tokio::{
@@ -19,15 +18,16 @@ use tokio::{
 use super::{
     backoff::Fault,
     cell::{Cell, Snapshot},
-    control::{Answer, Control, FlightNo, Landed, OriginId, Outcome, Rejection, Start},
+    control::{Control, FlightNo, Landed, OriginId, Outcome, Start},
     flight,
+    report::News,
     wait::{Board, Told},
     worker::{self, Timer},
 };
 use crate::{
     clock::{Clock, Timestamp},
     error::{ErrorKind, TokenError},
-    events::{Alarm, AlarmConfig, Event, Lifetimes, Observer, Turn, Wanted},
+    events::{Alarm, AlarmConfig, Event, Lifetimes, Observer},
     grant::{DynTokenSource, Fetched},
     keystore::{Change, ClientIdentity},
     token::{Cause, LifetimeConfig, Schedule},
@@ -36,7 +36,7 @@ use crate::{
 pub(super) struct Shared {
     pub(super) source: Arc<dyn DynTokenSource>,
     pub(super) observer: Arc<dyn Observer>,
-    alarm_window: Duration,
+    pub(super) alarm_window: Duration,
     pub(super) fetch_deadline: Duration,
     pub(super) lifetime: LifetimeConfig,
     pub(super) clock: Clock,
@@ -67,18 +67,7 @@ pub(super) struct State {
     /// Origins whose last answer was a rejection that reached the caller, with their names.
     pub(super) refusing: Vec<(OriginId, String)>,
     pub(super) alarm: Alarm,
-    lifetimes: Lifetimes,
-}
-
-/// What there is to tell of a token that came, besides the snapshot.
-struct News {
-    expires_in: Option<Duration>,
-    usable_until: Option<SystemTime>,
-    /// How long the token before lived, if this one's life is so much shorter.
-    lived_before: Option<Duration>,
-    /// How long the token that it replaces had been there.
-    after: Option<Duration>,
-    misbound: bool,
+    pub(super) lifetimes: Lifetimes,
 }
 
 // ===== impl Shared =====
@@ -231,13 +220,8 @@ impl Shared {
                 let schedule = state.control.schedule().expect("a token has just come");
                 let news = News {
                     expires_in: fetched.expires_in,
-                    usable_until: fetched
-                        .expires_in
-                        .or(self.lifetime.max_age)
-                        .and_then(|_| UNIX_EPOCH.checked_add(schedule.usable_until.wall)),
-                    lived_before: (generation != before)
-                        .then(|| state.lifetimes.next(fetched.expires_in))
-                        .flatten(),
+                    usable_until: self.usable_until(&fetched, schedule),
+                    collapsed_from: state.collapsed_from(before, &fetched),
                     after: since
                         .filter(|_| generation != before)
                         .map(|since| now.mono.saturating_sub(since)),
@@ -291,61 +275,6 @@ impl Shared {
             }),
             Ok((snapshot, news)) => self.tell_token(cause, took, &snapshot, &news),
         }
-    }
-
-    fn tell_token(&self, cause: Cause, took: Duration, snapshot: &Snapshot, news: &News) {
-        let generation = snapshot.generation;
-        let identity = snapshot.identity.as_ref();
-        let not_after = identity.map(ClientIdentity::not_after);
-        self.tell(&Event::FetchSucceeded {
-            cause,
-            generation,
-            took,
-            expires_in: news.expires_in,
-            usable_until: news.usable_until,
-            certificate_not_after: not_after,
-        });
-        if let Some(after) = news.after {
-            self.tell(&Event::Refreshed {
-                cause,
-                generation,
-                after,
-            });
-        }
-        if let (Some(from), Some(to)) = (news.lived_before, news.expires_in) {
-            self.tell(&Event::LifetimeCollapsed {
-                generation,
-                from,
-                to,
-            });
-        }
-        if cause == Cause::Rotation {
-            self.tell(&Event::IdentityRotated {
-                generation,
-                thumbprint: identity.and_then(thumbprint).as_deref(),
-                not_after,
-            });
-        }
-        if news.misbound {
-            self.tell(&Event::TokenMisbound { generation });
-        }
-    }
-
-    fn tell_alarm(&self, turn: Turn, origin: Option<&str>) {
-        self.tell(&match turn {
-            Turn::Raised { cause, counts, .. } => Event::AlarmRaised {
-                cause,
-                counts,
-                window: self.alarm_window,
-                origin,
-            },
-            Turn::Cleared { cause, lasted } => Event::AlarmCleared { cause, lasted },
-        });
-    }
-
-    /// An observer's panic is its own affair: the worker must not die of it.
-    pub(super) fn tell(&self, event: &Event<'_>) {
-        let _ = catch_unwind(AssertUnwindSafe(|| self.observer.event(event)));
     }
 
     /// The runtime of a flight is gone. If the worker has another, it looks after it there.
@@ -434,42 +363,6 @@ impl Drop for Shared {
 // ===== impl State =====
 
 impl State {
-    /// A response refused a token: the state machine decides, and the alarm takes note.
-    pub(super) fn rejected(
-        &mut self,
-        now: Timestamp,
-        rejection: Rejection,
-    ) -> (Answer, Option<Start>) {
-        let control = &mut self.control;
-        let concerned = control.concerns_current(rejection);
-        let (answer, start) = control.rejected(now, rejection);
-        if concerned {
-            let wanted = Wanted {
-                generation: control.generation(),
-                origin: rejection.origin.0,
-                starts: start.is_some() && !control.has_failed(),
-                accepted: control.is_accepted_by(rejection.origin),
-                age: now
-                    .mono
-                    .saturating_sub(control.received().unwrap_or_default()),
-            };
-            self.alarm.wanted(now.mono, wanted);
-        }
-        (answer, start)
-    }
-
-    /// What becomes of the alarm, with the name of the one who refuses.
-    fn turn_alarm(&mut self, now: Timestamp) -> Option<(Turn, Option<String>)> {
-        let turn = self.alarm.turn(now.mono)?;
-        let origin = match turn {
-            Turn::Raised { origin, .. } => origin,
-            Turn::Cleared { .. } => None,
-        };
-        let named = self.refusing.iter().find(|(it, _)| Some(it.0) == origin);
-        let name = named.map(|(_, name)| name.clone());
-        Some((turn, name))
-    }
-
     /// When the worker has something to do if nothing happens before.
     fn next_wake(&self) -> Option<Duration> {
         let alarm = self.alarm.next_turn();

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const CONFIG: (usize, u64) = (3, 600);
+const CONFIG: (u16, u64) = (3, 600);
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -193,7 +193,7 @@ fn the_smallest_and_the_greatest_settings_do_as_they_say() {
     assert_eq!(turns(&mut patient, [lasting(100)]).len(), 1);
     assert_eq!(patient.next_turn(), Some(Duration::MAX));
 
-    let mut endless = Alarm::new(AlarmConfig::new().threshold(usize::MAX));
+    let mut endless = Alarm::new(AlarmConfig::new().threshold(u16::MAX));
     assert_eq!(turns(&mut endless, (1..1000).map(lasting)), []);
 }
 
@@ -213,7 +213,7 @@ proptest! {
             0..200,
         ),
     ) {
-        let (threshold, window) = CONFIG;
+        let (threshold, window) = (usize::from(CONFIG.0), CONFIG.1);
         let mut alarm = alarm();
         let (mut now, mut generation) = (0, 1);
         let mut counted = Vec::new();

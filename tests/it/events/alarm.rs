@@ -323,8 +323,10 @@ fn the_alarm_of_a_closed_handle_is_over() {
         let token = handle.token().await.unwrap();
         handle.invalidate(token.generation());
         assert_eq!(scene.alarms().len(), 1);
+        assert!(handle.status().alarm.is_some());
         handle.clone().close();
         assert_eq!(scene.alarms(), []);
+        assert_eq!(handle.status().alarm, None);
         let expiry = scene.number("tower_oauth_token_expiry_timestamp_seconds{}");
         assert!(expiry.unwrap().is_nan(), "{expiry:?}");
         drop(handle);

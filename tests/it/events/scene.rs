@@ -157,7 +157,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Listener<S> for Log {
             let mut line = Line::default();
             event.record(&mut line);
             for span in context.event_scope(event).into_iter().flatten() {
-                write!(line.0, " in a {}", span.name()).unwrap();
+                write!(line.0, " in {}", span.name()).unwrap();
             }
             self.push(*event.metadata().level(), line);
         }

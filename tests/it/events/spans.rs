@@ -35,7 +35,7 @@ fn answered(status: StatusCode, body: &'static str) -> Answer {
         .body(Full::from(body))?)
 }
 
-const REQUEST: &str = "token request otel.name=\"POST\" otel.kind=\"client\" \
+const REQUEST: &str = "authorization server request otel.name=\"POST\" otel.kind=\"client\" \
     http.request.method=\"POST\" server.address=\"as.example\" server.port=8443";
 
 #[test]
@@ -57,17 +57,17 @@ fn a_fetch_has_a_span_and_its_request_one_with_the_attributes_of_http() {
                 "call",
                 "token fetch cause=\"cold\"",
                 REQUEST,
-                "token request http.response.status_code=200",
+                "authorization server request http.response.status_code=200",
             ]
         );
         // What the transport says is said in both, and so is what becomes of it.
         let lines = scene.log.take(Level::INFO);
         assert_eq!(
             lines[0],
-            "the transport speaks in a token request in a token fetch"
+            "the transport speaks in authorization server request in token fetch"
         );
         assert!(lines[1].starts_with("new token"), "{lines:?}");
-        assert!(lines[1].ends_with("in a token fetch"), "{lines:?}");
+        assert!(lines[1].ends_with("in token fetch"), "{lines:?}");
     });
 }
 
@@ -77,23 +77,23 @@ fn an_error_of_the_server_is_the_status_and_one_of_the_network_its_kind() {
         (
             (|| answered(StatusCode::SERVICE_UNAVAILABLE, "{}")) as fn() -> Answer,
             vec![
-                "token request http.response.status_code=503",
-                "token request error.type=\"503\"",
-                "token request otel.status_code=\"ERROR\"",
+                "authorization server request http.response.status_code=503",
+                "authorization server request error.type=\"503\"",
+                "authorization server request otel.status_code=\"ERROR\"",
             ],
             "rejected",
         ),
         (
             || Err("a wire was cut".into()),
             vec![
-                "token request error.type=\"transport\"",
-                "token request otel.status_code=\"ERROR\"",
+                "authorization server request error.type=\"transport\"",
+                "authorization server request otel.status_code=\"ERROR\"",
             ],
             "transport",
         ),
         (
             || answered(StatusCode::OK, "<html>"),
-            vec!["token request http.response.status_code=200"],
+            vec!["authorization server request http.response.status_code=200"],
             "malformed",
         ),
     ] {
