@@ -203,3 +203,6 @@ fn date(at: SystemTime) -> String {
     let last = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
     httpdate::fmt_http_date(at.clamp(UNIX_EPOCH, last))
 }
+
+#[cfg(test)]
+mod tests;
