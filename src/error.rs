@@ -40,9 +40,10 @@ pub enum ErrorKind {
     Closed,
 }
 
-impl fmt::Display for ErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl ErrorKind {
+    /// A short, stable name for logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Configuration => "configuration",
             Self::Transport => "transport",
             Self::Proxy => "proxy",
@@ -53,7 +54,13 @@ impl fmt::Display for ErrorKind {
             Self::Store => "store",
             Self::Internal => "internal",
             Self::Closed => "closed",
-        })
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

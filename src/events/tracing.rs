@@ -1,12 +1,15 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{Event, Observer};
+use crate::{error::TokenError, token::Cause};
 
 /// Reports events through the `tracing` crate, with target `tower_oauth`.
 ///
-/// Levels are for a reader in a hurry: an expired certificate is an error; a failed fetch, an
-/// identity that can't be reloaded, a certificate that will expire and the first rejection of a run
-/// are warnings; a new token or identity is information, the rest is for debugging.
+/// Levels are for a reader who was woken at night. Error: calls fail for want of a token, the
+/// certificate has expired, or the alarm is raised. Warning: something is to be mended before it
+/// comes to that, such as a renewal that fails while the token is good, or a token that was refused
+/// and replaced. Information: a new token or identity, and that the alarm is cleared. The rest is
+/// for debugging, and a call that goes well says nothing at all.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct TracingObserver;
@@ -29,6 +32,7 @@ impl Observer for TracingObserver {
                 generation,
                 took,
                 expires_in,
+                ..
             } => tracing::info!(
                 target: "tower_oauth",
                 cause = cause.name(),
@@ -42,14 +46,63 @@ impl Observer for TracingObserver {
                 error,
                 took,
                 retry_in,
+                usable_for: Some(usable_for),
             } => tracing::warn!(
                 target: "tower_oauth",
                 cause = cause.name(),
                 error = %error,
-                source = ?std::error::Error::source(error).map(ToString::to_string),
+                source = ?source(error),
+                ?took,
+                ?retry_in,
+                ?usable_for,
+                "no new token, the old one is used meanwhile",
+            ),
+            Event::FetchFailed {
+                cause,
+                error,
+                took,
+                retry_in,
+                usable_for: None,
+            } => tracing::error!(
+                target: "tower_oauth",
+                cause = cause.name(),
+                error = %error,
+                source = ?source(error),
                 ?took,
                 ?retry_in,
                 "no token",
+            ),
+            Event::Refreshed {
+                cause: Cause::Rejected(_),
+                generation,
+                after,
+            } => tracing::warn!(
+                target: "tower_oauth",
+                generation = u64::from(*generation),
+                ?after,
+                "token was refused and has been replaced",
+            ),
+            Event::Refreshed {
+                cause,
+                generation,
+                after,
+            } => tracing::debug!(
+                target: "tower_oauth",
+                cause = cause.name(),
+                generation = u64::from(*generation),
+                ?after,
+                "token has been replaced",
+            ),
+            Event::LifetimeCollapsed {
+                generation,
+                from,
+                to,
+            } => tracing::warn!(
+                target: "tower_oauth",
+                generation = u64::from(*generation),
+                ?from,
+                ?to,
+                "tokens live much shorter than before",
             ),
             Event::IdentityRotated {
                 generation,
@@ -65,7 +118,7 @@ impl Observer for TracingObserver {
             Event::ReloadFailed { error } => tracing::warn!(
                 target: "tower_oauth",
                 error = %error,
-                source = ?std::error::Error::source(error).map(ToString::to_string),
+                source = ?source(error),
                 "identity not reloaded, the old one stays",
             ),
             Event::CertificateExpiring { not_after, left } if left.is_zero() => tracing::error!(
@@ -88,14 +141,14 @@ impl Observer for TracingObserver {
             Event::ProfileRefused { error } => tracing::warn!(
                 target: "tower_oauth",
                 error = %error,
-                source = ?std::error::Error::source(error).map(ToString::to_string),
+                source = ?source(error),
                 "profile refused, the old one stays",
             ),
             Event::MetadataNotRenewed { issuer, error } => tracing::warn!(
                 target: "tower_oauth",
                 issuer,
                 error = %error,
-                source = ?std::error::Error::source(error).map(ToString::to_string),
+                source = ?source(error),
                 "metadata not renewed, the old one stays",
             ),
             Event::EndpointMoved {
@@ -120,28 +173,65 @@ impl Observer for TracingObserver {
                 value,
                 "the server doesn't list what is used",
             ),
+            Event::Retried { outcome } => tracing::debug!(
+                target: "tower_oauth",
+                outcome = outcome.name(),
+                "sent again with a newer token",
+            ),
             Event::Rejected {
                 origin,
                 generation,
+                reason,
                 hint,
                 first: true,
             } => tracing::warn!(
                 target: "tower_oauth",
                 origin,
                 generation = u64::from(*generation),
+                reason,
                 hint,
                 "token refused",
             ),
             Event::Rejected {
-                origin, generation, ..
+                origin,
+                generation,
+                reason,
+                ..
             } => tracing::debug!(
                 target: "tower_oauth",
                 origin,
                 generation = u64::from(*generation),
+                reason,
                 "token refused again",
             ),
+            Event::AlarmRaised {
+                cause,
+                counts,
+                window,
+                origin,
+            } => tracing::error!(
+                target: "tower_oauth",
+                cause = cause.name(),
+                %counts,
+                ?window,
+                origin,
+                hint = cause.hint(),
+                "alarm: tokens are refused again and again",
+            ),
+            Event::AlarmCleared { cause, lasted } => tracing::info!(
+                target: "tower_oauth",
+                cause = cause.name(),
+                ?lasted,
+                "alarm is over: no token was refused for a while",
+            ),
+            Event::Closed => tracing::debug!(target: "tower_oauth", "token handle closed"),
         }
     }
+}
+
+/// What caused it. `Display` of an error says its own level only.
+fn source(error: &TokenError) -> Option<String> {
+    std::error::Error::source(error).map(ToString::to_string)
 }
 
 /// A certificate's date reaches further than the format of HTTP does.
@@ -149,3 +239,6 @@ fn date(at: SystemTime) -> String {
     let last = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
     httpdate::fmt_http_date(at.clamp(UNIX_EPOCH, last))
 }
+
+#[cfg(test)]
+mod tests;

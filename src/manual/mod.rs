@@ -13,3 +13,5 @@ pub mod proxies {}
 pub mod stacks {}
 #[doc = include_str!("discovery.md")]
 pub mod discovery {}
+#[doc = include_str!("observability.md")]
+pub mod observability {}

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     error::TokenError,
-    events::Event,
+    events::{Event, RetryOutcome},
     token::{Age, Cause, Generation},
 };
 
@@ -102,7 +102,7 @@ impl TokenHandle {
     /// A response refused a token.
     pub(crate) fn rejected(&self, rejection: Rejection) -> Verdict {
         self.shared.drive(|state, now| {
-            let (answer, start) = state.control.rejected(now, rejection);
+            let (answer, start) = state.rejected(now, rejection);
             let bit = bit(rejection.origin);
             self.shared.accepted.fetch_and(!bit, Ordering::Relaxed);
             let verdict = match answer {
@@ -128,7 +128,7 @@ impl TokenHandle {
         }
         let mut state = self.shared.lock();
         state.control.accepted(origin, generation);
-        state.refusing.retain(|it| *it != origin);
+        state.refusing.retain(|(it, _)| *it != origin);
         if generation == state.control.generation() {
             self.shared.accepted.fetch_or(bit, Ordering::Relaxed);
         }
@@ -141,6 +141,7 @@ impl TokenHandle {
         origin: OriginId,
         name: &str,
         generation: Generation,
+        reason: &'static str,
         hint: &str,
     ) {
         let first = {
@@ -149,22 +150,28 @@ impl TokenHandle {
             self.shared
                 .accepted
                 .fetch_and(!bit(origin), Ordering::Relaxed);
-            let first = !state.refusing.contains(&origin);
+            let first = !state.refusing.iter().any(|(it, _)| *it == origin);
             if first {
                 // Only a layer that serves any host has more.
                 if state.refusing.len() >= 64 {
                     state.refusing.remove(0);
                 }
-                state.refusing.push(origin);
+                state.refusing.push((origin, name.to_owned()));
             }
             first
         };
-        self.shared.observer.event(&Event::Rejected {
+        self.shared.tell(&Event::Rejected {
             origin: name,
             generation,
+            reason,
             hint,
             first,
         });
+    }
+
+    /// A second send came to its end.
+    pub(crate) fn report_retry(&self, outcome: RetryOutcome) {
+        self.shared.tell(&Event::Retried { outcome });
     }
 
     /// What a holder of a rejection of `rejected` may go on with, after a flight brought

@@ -13,12 +13,13 @@ use tokio::time::timeout;
 
 use super::{
     control::{FlightNo, Start},
+    report::tell,
     shared::Shared,
 };
 use crate::{
     clock::Timestamp,
     error::{ErrorKind, TokenError},
-    events::Event,
+    events::{Event, Span},
     grant::Fetched,
     token::Cause,
 };
@@ -34,8 +35,9 @@ pub(super) async fn fly(landing: Landing) {
         ),
         None => return,
     };
+    let span = Span::fetch(cause);
     let fetch = async {
-        observer.event(&Event::FetchStarted { cause });
+        tell(&*observer, &Event::FetchStarted { cause });
         match timeout(deadline, source.fetch(cause)).await {
             Ok(result) => result,
             Err(_elapsed) => Err(TokenError::new(
@@ -44,8 +46,11 @@ pub(super) async fn fly(landing: Landing) {
             )),
         }
     };
-    let result = caught(fetch).await;
-    landing.land(result);
+    let result = span.around(caught(fetch)).await;
+    if let Err(error) = &result {
+        span.failed(error);
+    }
+    span.enter(|| landing.land(result));
 }
 
 /// Makes a panic an error like any other.

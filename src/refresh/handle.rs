@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock::Clock,
     error::TokenError,
-    events::Observer,
+    events::{Alarm, AlarmConfig, Event, Observer},
     grant::{DynTokenSource, TokenSource},
     keystore::ClientIdentity,
     token::{AccessToken, Age, Generation, LifetimeConfig},
@@ -37,6 +37,7 @@ pub struct TokenHandleBuilder {
     fetch_deadline: Duration,
     clock: Clock,
     observer: Arc<dyn Observer>,
+    alarm: AlarmConfig,
 }
 
 /// A token as it is right now.
@@ -62,6 +63,7 @@ impl TokenHandle {
             observer: Arc::new(crate::events::TracingObserver::new()),
             #[cfg(not(feature = "tracing"))]
             observer: Arc::new(()),
+            alarm: AlarmConfig::new(),
         }
     }
 
@@ -109,7 +111,7 @@ impl TokenHandle {
                 waited: false,
                 retryable: false,
             };
-            let (_original, start) = state.control.rejected(now, rejection);
+            let (_original, start) = state.rejected(now, rejection);
             ((), start)
         });
     }
@@ -133,7 +135,9 @@ impl TokenHandle {
     /// [`ErrorKind::Closed`](crate::ErrorKind::Closed), and so does every later one.
     pub fn close(&self) {
         let mut state = self.shared.lock();
+        let closes = state.control.is_open();
         state.control.close();
+        state.alarm = Alarm::new(AlarmConfig::off());
         if let Some(flight) = state.flight.take() {
             flight.abort();
         }
@@ -142,6 +146,9 @@ impl TokenHandle {
         state.tell(None, Told::Failed(closed()));
         drop(state);
         self.shared.wake.notify_one();
+        if closes {
+            self.shared.tell(&Event::Closed);
+        }
     }
 
     /// Starts the background task on this runtime, instead of on that of the first call. Calls
@@ -177,6 +184,7 @@ impl TokenHandle {
             certificate_not_after: identity.map(ClientIdentity::not_after),
             identity_error: state.identity_error.clone(),
             fetches: state.fetches,
+            alarm: state.alarm.cause(),
             closed: !state.control.is_open(),
         }
     }
@@ -228,12 +236,21 @@ impl TokenHandleBuilder {
         self
     }
 
+    /// When refused tokens raise the alarm. Default: three unscheduled refreshes wanted in ten
+    /// minutes.
+    #[must_use]
+    pub fn alarm(mut self, alarm: AlarmConfig) -> Self {
+        self.alarm = alarm;
+        self
+    }
+
     /// The handle. Nothing is sent or spawned yet.
     pub fn build(self) -> TokenHandle {
         TokenHandle {
             shared: Arc::new(Shared::new(
                 self.source,
                 self.observer,
+                self.alarm,
                 self.fetch_deadline,
                 self.lifetime,
                 self.clock,
@@ -248,6 +265,7 @@ impl fmt::Debug for TokenHandleBuilder {
             .field("lifetime", &self.lifetime)
             .field("fetch_deadline", &self.fetch_deadline)
             .field("clock", &self.clock)
+            .field("alarm", &self.alarm)
             .finish_non_exhaustive()
     }
 }

@@ -24,6 +24,7 @@ mod cell;
 mod control;
 mod flight;
 mod handle;
+mod report;
 mod shared;
 mod status;
 mod wait;

@@ -20,13 +20,14 @@ use super::{
     cell::{Cell, Snapshot},
     control::{Control, FlightNo, Landed, OriginId, Outcome, Start},
     flight,
+    report::News,
     wait::{Board, Told},
-    worker::{self, Alarm},
+    worker::{self, Timer},
 };
 use crate::{
     clock::{Clock, Timestamp},
     error::{ErrorKind, TokenError},
-    events::{Event, Observer},
+    events::{Alarm, AlarmConfig, Event, Lifetimes, Observer},
     grant::{DynTokenSource, Fetched},
     keystore::{Change, ClientIdentity},
     token::{Cause, LifetimeConfig, Schedule},
@@ -35,6 +36,7 @@ use crate::{
 pub(super) struct Shared {
     pub(super) source: Arc<dyn DynTokenSource>,
     pub(super) observer: Arc<dyn Observer>,
+    pub(super) alarm_window: Duration,
     pub(super) fetch_deadline: Duration,
     pub(super) lifetime: LifetimeConfig,
     pub(super) clock: Clock,
@@ -62,8 +64,10 @@ pub(super) struct State {
     /// When the worker was last told to look.
     pub(super) timer: Option<Duration>,
     pub(super) fetches: u64,
-    /// Origins whose last answer was a rejection that reached the caller.
-    pub(super) refusing: Vec<OriginId>,
+    /// Origins whose last answer was a rejection that reached the caller, with their names.
+    pub(super) refusing: Vec<(OriginId, String)>,
+    pub(super) alarm: Alarm,
+    pub(super) lifetimes: Lifetimes,
 }
 
 // ===== impl Shared =====
@@ -72,6 +76,7 @@ impl Shared {
     pub(super) fn new(
         source: Arc<dyn DynTokenSource>,
         observer: Arc<dyn Observer>,
+        alarm: AlarmConfig,
         fetch_deadline: Duration,
         lifetime: LifetimeConfig,
         clock: Clock,
@@ -80,6 +85,7 @@ impl Shared {
         Self {
             source,
             observer,
+            alarm_window: alarm.window,
             fetch_deadline,
             lifetime,
             clock,
@@ -94,6 +100,8 @@ impl Shared {
                 timer: None,
                 fetches: 0,
                 refusing: Vec::new(),
+                alarm: Alarm::new(alarm),
+                lifetimes: Lifetimes::default(),
             }),
             wake: Arc::new(Notify::new()),
             prints: RandomState::new(),
@@ -110,7 +118,11 @@ impl Shared {
         let now = self.clock.now();
         let mut state = self.lock();
         let (answer, start) = event(&mut state, now);
+        let turn = state.turn_alarm(now);
         self.follow(state, now, start);
+        if let Some((turn, origin)) = turn {
+            self.tell_alarm(turn, origin.as_deref());
+        }
         answer
     }
 
@@ -131,7 +143,7 @@ impl Shared {
         }
         let replacing = matches!(state.control.flying(), Some(Cause::Rejected(_)));
         self.replacing.store(replacing, Ordering::Relaxed);
-        let timer = state.control.next_tick();
+        let timer = state.next_wake();
         if timer != state.timer {
             state.timer = timer;
             self.wake.notify_one();
@@ -197,6 +209,7 @@ impl Shared {
             },
         };
         let before = state.control.generation();
+        let since = state.control.received();
         let Some((outcome, start)) = state.control.landed(now, no, landed) else {
             return;
         };
@@ -204,9 +217,17 @@ impl Shared {
 
         let (told, ended) = match result {
             Ok(fetched) => {
-                let (expires_in, misbound) = (fetched.expires_in, fetched.misbound);
                 let generation = state.control.generation();
                 let schedule = state.control.schedule().expect("a token has just come");
+                let news = News {
+                    expires_in: fetched.expires_in,
+                    usable_until: self.usable_until(&fetched, schedule),
+                    collapsed_from: state.collapsed_from(before, &fetched),
+                    after: since
+                        .filter(|_| generation != before)
+                        .map(|since| now.mono.saturating_sub(since)),
+                    misbound: fetched.misbound,
+                };
                 let last = self.cell.load();
                 let snapshot =
                     Snapshot::new(generation, fetched, schedule, now.mono, last.as_deref());
@@ -219,7 +240,10 @@ impl Shared {
                 if cause == Cause::Rotation {
                     state.identity_error = None;
                 }
-                let brought = (Arc::clone(&snapshot), expires_in, misbound);
+                if generation == before && matches!(cause, Cause::Rejected(_)) {
+                    state.alarm.came_again(generation);
+                }
+                let brought = (Arc::clone(&snapshot), news);
                 (Told::Token(snapshot), Ok(brought))
             }
             Err(error) => {
@@ -239,35 +263,18 @@ impl Shared {
             .control
             .next_tick()
             .map(|at| at.saturating_sub(now.mono));
+        let usable_for = state.control.usable_for(now);
         self.follow(state, now, start);
 
         match ended {
-            Err(error) => self.observer.event(&Event::FetchFailed {
+            Err(error) => self.tell(&Event::FetchFailed {
                 cause,
                 error: &error,
                 took,
                 retry_in,
+                usable_for,
             }),
-            Ok((snapshot, expires_in, misbound)) => {
-                let generation = snapshot.generation;
-                self.observer.event(&Event::FetchSucceeded {
-                    cause,
-                    generation,
-                    took,
-                    expires_in,
-                });
-                if cause == Cause::Rotation {
-                    let identity = snapshot.identity.as_ref();
-                    self.observer.event(&Event::IdentityRotated {
-                        generation,
-                        thumbprint: identity.and_then(thumbprint).as_deref(),
-                        not_after: identity.map(ClientIdentity::not_after),
-                    });
-                }
-                if misbound {
-                    self.observer.event(&Event::TokenMisbound { generation });
-                }
-            }
+            Ok((snapshot, news)) => self.tell_token(cause, took, &snapshot, &news),
         }
     }
 
@@ -305,14 +312,14 @@ impl Shared {
     }
 
     /// What the worker does when it wakes. `None`: it is over.
-    pub(super) fn tick(self: &Arc<Self>) -> Option<Alarm> {
+    pub(super) fn tick(self: &Arc<Self>) -> Option<Timer> {
         self.drive(|state, now| {
             let start = state.control.tick(now);
             (state.control.is_open(), start)
         })
-        .then(|| Alarm {
+        .then(|| Timer {
             clock: self.clock.clone(),
-            at: self.lock().control.next_tick(),
+            at: self.lock().next_wake(),
         })
     }
 
@@ -322,14 +329,13 @@ impl Shared {
             Change::New => self.drive(|state, now| ((), state.control.identity_changed(now))),
             Change::ReloadFailed(error) => {
                 self.lock().identity_error = Some(error.clone());
-                self.observer.event(&Event::ReloadFailed { error: &error });
+                self.tell(&Event::ReloadFailed { error: &error });
             }
             Change::Mended => self.lock().identity_error = None,
             Change::Expiring { not_after } => {
                 let now = self.clock.now().wall_after(Duration::ZERO);
                 let left = not_after.duration_since(now).unwrap_or_default();
-                self.observer
-                    .event(&Event::CertificateExpiring { not_after, left });
+                self.tell(&Event::CertificateExpiring { not_after, left });
             }
         }
     }
@@ -347,12 +353,23 @@ impl Drop for Shared {
             flight.abort();
         }
         self.wake.notify_one();
+        let open = state.control.is_open();
+        // A second panic during the first would end the process.
+        if open && !std::thread::panicking() {
+            self.tell(&Event::Closed);
+        }
     }
 }
 
 // ===== impl State =====
 
 impl State {
+    /// When the worker has something to do if nothing happens before.
+    fn next_wake(&self) -> Option<Duration> {
+        let alarm = self.alarm.next_turn();
+        self.control.next_tick().into_iter().chain(alarm).min()
+    }
+
     /// Where to hear of this flight's outcome.
     pub(super) fn board(&mut self, no: FlightNo) -> Board {
         match &self.board {

@@ -17,12 +17,12 @@ pub(super) async fn run(watch: Watch, wake: Arc<Notify>) {
     };
     let mut changed = source.changed();
     loop {
-        let Some(alarm) = watch.0.upgrade().and_then(|shared| shared.tick()) else {
+        let Some(timer) = watch.0.upgrade().and_then(|shared| shared.tick()) else {
             return;
         };
         tokio::select! {
             () = wake.notified() => {}
-            () = alarm.ring() => {}
+            () = timer.ring() => {}
             change = &mut changed => {
                 changed = source.changed();
                 if let Some(shared) = watch.0.upgrade() {
@@ -34,12 +34,12 @@ pub(super) async fn run(watch: Watch, wake: Arc<Notify>) {
 }
 
 /// When the worker looks again if nothing wakes it.
-pub(super) struct Alarm {
+pub(super) struct Timer {
     pub(super) clock: Clock,
     pub(super) at: Option<Duration>,
 }
 
-impl Alarm {
+impl Timer {
     async fn ring(self) {
         match self.at {
             Some(at) => self.clock.sleep_until(at).await,

@@ -47,6 +47,25 @@ pub enum RejectedReason {
     Closed,
 }
 
+impl RejectedReason {
+    /// A short, stable name for logs and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Again => "again",
+            Self::Fresh => "fresh",
+            Self::NotRepeatable => "not_repeatable",
+            Self::BudgetSpent => "budget_spent",
+            Self::Forbidden => "forbidden",
+            Self::NotRetried => "not_retried",
+            Self::CoolDown { .. } => "cool_down",
+            Self::NoToken(_) => "no_token",
+            Self::BackOff { .. } => "back_off",
+            Self::SameToken => "same_token",
+            Self::Closed => "closed",
+        }
+    }
+}
+
 /// A rejection of the token that reached the caller: in the extensions of the response, or as an
 /// [`Error`](super::Error).
 ///
@@ -146,6 +165,7 @@ impl Rejected {
             self.sent.origin,
             &self.origin,
             self.generation,
+            self.reason.name(),
             &self.hint(),
         );
     }

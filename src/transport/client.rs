@@ -11,6 +11,7 @@ use super::{TransportLimits, fault, service::ServiceTransport};
 use crate::tls::Proxy;
 use crate::{
     error::{BoxError, ErrorKind, TokenError},
+    events::Span,
     keystore::ClientIdentity,
     protocol::Endpoint,
 };
@@ -109,6 +110,21 @@ impl HttpClient {
 
     /// One exchange with this endpoint, to which the request is addressed.
     pub(crate) async fn send(
+        &self,
+        request: Request<Bytes>,
+        endpoint: &Endpoint,
+        limits: &TransportLimits,
+    ) -> Result<Response<Bytes>, TokenError> {
+        let span = Span::exchange(request.method(), endpoint.uri());
+        let answer = span.around(self.exchange(request, endpoint, limits)).await;
+        match &answer {
+            Ok(answer) => span.answered(answer.status()),
+            Err(error) => span.failed(error),
+        }
+        answer
+    }
+
+    async fn exchange(
         &self,
         request: Request<Bytes>,
         endpoint: &Endpoint,

@@ -89,7 +89,7 @@ impl World {
             .observer(move |event: &Event<'_>| {
                 let seen = match event {
                     Event::ProfileChanged => Seen::Changed,
-                    Event::ProfileRefused { error, .. } => Seen::Refused(error_chain(*error)),
+                    Event::ProfileRefused { error, .. } => Seen::Refused(error_chain(error)),
                     Event::FetchStarted { .. } => return begun.store(true, SeqCst),
                     Event::FetchSucceeded { .. } | Event::FetchFailed { .. } => {
                         return begun.store(false, SeqCst);

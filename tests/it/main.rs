@@ -5,6 +5,7 @@ mod bodies;
 mod body;
 mod discovery;
 mod doctor;
+mod events;
 mod gateway;
 mod hot_profile;
 mod kit;
@@ -18,5 +19,4 @@ mod rotation;
 mod server;
 mod stacks;
 mod support;
-#[cfg(feature = "tonic014")]
 mod tonic;

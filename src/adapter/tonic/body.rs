@@ -1,12 +1,12 @@
 use tonic::body::Body;
 
-use crate::body::{BoxedSpare, RetryBody};
+use crate::body::{Allowance, BoxedSpare, RetryBody};
 
 impl RetryBody for Body {
     type Spare = BoxedSpare<Self>;
 
-    fn arm(self, limit: usize) -> (Self, Self::Spare) {
-        BoxedSpare::arm(self, limit, Self::new)
+    fn arm(self, allowance: &Allowance) -> (Self, Self::Spare) {
+        BoxedSpare::arm(self, allowance, Self::new)
     }
 }
 
@@ -22,7 +22,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_is_sent_again_whole_and_the_first_send_fails() {
-        let (mut first, spare) = Body::new(Full::new(Bytes::from("an order"))).arm(8);
+        let (mut first, spare) =
+            Body::new(Full::new(Bytes::from("an order"))).arm(&Allowance::new(8));
         first.frame().await.unwrap().unwrap();
         assert!(spare.claim());
         let second = spare.take().unwrap();
@@ -33,7 +34,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_empty_body_stays_one() {
-        let (first, spare) = Body::empty().arm(8);
+        let (first, spare) = Body::empty().arm(&Allowance::new(8));
         assert!(first.is_end_stream());
         assert!(spare.claim());
         assert!(spare.take().unwrap().is_end_stream());
@@ -43,7 +44,7 @@ mod tests {
     async fn the_status_of_a_failed_body_goes_through() {
         let failing = once(Err::<Frame<Bytes>, _>(Status::out_of_range("no more")));
         let failing = StreamBody::new(failing);
-        let (mut first, _spare) = Body::new(failing).arm(8);
+        let (mut first, _spare) = Body::new(failing).arm(&Allowance::new(8));
         let status = first.frame().await.unwrap().unwrap_err();
         assert_eq!(status.code(), Code::OutOfRange);
     }

@@ -708,7 +708,12 @@ fn what_is_missing_at_home_is_an_error_of_its_stage() {
             7,
             "/etc/orders/orders.p12",
         ),
-        (profile.trust().err(), Stage::Trust, 10, "/etc/orders/ca.pem"),
+        (
+            profile.trust().err(),
+            Stage::Trust,
+            10,
+            "/etc/orders/ca.pem",
+        ),
         (
             profile.api_trust().err(),
             Stage::Trust,

@@ -70,6 +70,12 @@ impl Cooldown {
         }
     }
 
+    /// Whether this origin has accepted this token.
+    pub(super) fn has_accepted(&self, origin: OriginId, generation: Generation) -> bool {
+        let known = self.origins.get(&origin);
+        known.is_some_and(|it| it.accepted == generation)
+    }
+
     /// Until when a rejection by this origin starts no fetch.
     pub(super) fn lasts(&self, origin: OriginId, now: Duration) -> Option<Duration> {
         let origin = self

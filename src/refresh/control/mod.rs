@@ -304,6 +304,21 @@ impl Control {
         self.token.is_some() && !self.is_current(rejected)
     }
 
+    /// Whether this is a rejection of the current token, under whatever number.
+    pub(crate) fn concerns_current(&self, rejection: Rejection) -> bool {
+        self.open && self.token.is_some() && self.is_current(rejection.generation)
+    }
+
+    /// Whether this origin has accepted the current token.
+    pub(crate) fn is_accepted_by(&self, origin: OriginId) -> bool {
+        self.cooldown.has_accepted(origin, self.generation)
+    }
+
+    /// Whether the last fetch failed, and is to be tried again.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.backoff.as_ref().is_some_and(|it| it.failures > 0)
+    }
+
     pub(crate) fn generation(&self) -> Generation {
         self.generation
     }
@@ -334,6 +349,13 @@ impl Control {
             .as_ref()
             .map(|it| it.until)
             .filter(|until| *until > now.mono)
+    }
+
+    /// How long the current token may still be sent, if it may.
+    pub(crate) fn usable_for(&self, now: Timestamp) -> Option<Duration> {
+        let usable = self.open && self.usable(now);
+        let schedule = self.schedule().filter(|_| usable)?;
+        Some(schedule.usable_until.remaining(now))
     }
 
     // ----- the rules behind them -----

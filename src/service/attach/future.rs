@@ -15,6 +15,7 @@ use super::service::{Judged, Passage, Settings};
 use crate::{
     challenge::{Facts, Refusal, Verdict, decide},
     error::BoxError,
+    events::RetryOutcome,
     refresh::Wait,
     service::{Error, rejected::Rejected},
 };
@@ -124,12 +125,22 @@ where
                     return Poll::Ready(Err(error));
                 }
                 StageProj::Sending { future, judged } => {
-                    let mut response =
-                        ready!(future.poll(cx)).map_err(|error| Error::Inner(error.into()))?;
-                    if let Some(judged) = judged.take() {
-                        judged.judge(&mut response);
-                    }
-                    return Poll::Ready(Ok(response));
+                    let response = ready!(future.poll(cx));
+                    let judged = judged.take();
+                    return Poll::Ready(match response {
+                        Ok(mut response) => {
+                            if let Some(judged) = judged {
+                                judged.judge(&mut response);
+                            }
+                            Ok(response)
+                        }
+                        Err(error) => {
+                            if let Some(judged) = judged {
+                                judged.tell_retry(RetryOutcome::Failed);
+                            }
+                            Err(Error::Inner(error.into()))
+                        }
+                    });
                 }
                 StageProj::Waiting { wait, parked } => {
                     let granted = ready!(wait.as_mut().poll(cx))?;
@@ -172,11 +183,19 @@ impl Judged {
         true
     }
 
+    /// What came of a second send is an event.
+    fn tell_retry(&self, outcome: RetryOutcome) {
+        if self.sent.again {
+            self.settings.handle.report_retry(outcome);
+        }
+    }
+
     /// Reads the response; a rejection is reported and stamped, whether or not anybody retries.
     fn judge<R>(self, response: &mut Response<R>) {
         let handle = &self.settings.handle;
         let sent = &self.sent;
         if !self.is_answer_of(response) {
+            self.tell_retry(RetryOutcome::Unclear);
             return;
         }
         let meaning = self
@@ -185,6 +204,7 @@ impl Judged {
             .classify(response.status(), response.headers());
         if meaning.is_accepted() {
             handle.accepted(sent.origin, sent.generation);
+            self.tell_retry(RetryOutcome::Healed);
             return;
         }
         // Whether there is a fetch and a retry is decided with what all requests together know.
@@ -193,8 +213,10 @@ impl Judged {
             ..Facts::default()
         };
         if decide(&meaning, facts) != Verdict::RefreshAndRetry {
+            self.tell_retry(RetryOutcome::Unclear);
             return;
         }
+        self.tell_retry(RetryOutcome::Refused);
 
         let last = handle.last();
         let credentials: Vec<&[u8]> = last
