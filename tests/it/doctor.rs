@@ -267,7 +267,7 @@ async fn a_wrong_authority_is_seen_in_tls() {
             14,
             setting,
             "another-ca.crt",
-            "trust the one that is",
+            "trust the authority at the top of its chain",
         )
         .await;
 }

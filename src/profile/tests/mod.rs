@@ -717,7 +717,7 @@ fn what_is_missing_at_home_is_an_error_of_its_stage() {
         (
             profile.api_trust().err(),
             Stage::Trust,
-            13,
+            12,
             "/etc/orders/api.pem",
         ),
         (profile.source().err(), Stage::Keystore, 7, "orders.p12"),
