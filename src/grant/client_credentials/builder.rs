@@ -361,6 +361,7 @@ const RESERVED: &[HeaderName] = &[
 ];
 
 /// Whether this is the name of a header field that nothing else sets.
+#[cfg(feature = "profile")]
 pub(crate) fn is_extra_header(name: &str) -> bool {
     HeaderName::try_from(name).is_ok_and(|name| !RESERVED.contains(&name))
 }
