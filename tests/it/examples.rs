@@ -1,0 +1,3 @@
+//! The examples do as they say.
+
+mod axum_gateway;
