@@ -1,5 +1,7 @@
 //! The gateway: who may call what, and with which token.
 
+#![allow(clippy::print_stderr, reason = "a gateway logs why a call failed")]
+
 use std::{
     collections::{HashMap, hash_map::Entry},
     path::Path,
@@ -22,6 +24,7 @@ use tower_oauth::{
         StripInboundCredentials, StripInboundCredentialsLayer, Stripped, UpstreamErrors,
         UpstreamErrorsLayer, remove_hop_by_hop,
     },
+    service::Error as CallError,
 };
 
 use super::{Failure, inbound::Caller};
@@ -98,10 +101,17 @@ impl Gateway {
         };
         match upstream.oneshot(request).await {
             Ok(mut response) => {
+                // What the caller isn't told is for the log.
+                if let Some(error) = response.extensions().get::<Arc<CallError>>() {
+                    eprintln!("gateway: {error}");
+                }
                 remove_hop_by_hop(response.headers_mut());
                 response.map(Body::new)
             }
-            Err(_) => StatusCode::BAD_GATEWAY.into_response(),
+            Err(error) => {
+                eprintln!("gateway: the upstream failed: {error}");
+                StatusCode::BAD_GATEWAY.into_response()
+            }
         }
     }
 

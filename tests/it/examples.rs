@@ -1,3 +1,4 @@
 //! The examples do as they say.
 
 mod axum_gateway;
+mod axum_service;
