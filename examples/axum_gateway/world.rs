@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use tower::ServiceExt;
 use tower_oauth::{
-    ManualClock, TokenHandle,
+    ManualClock,
     events::Event,
     testing::{Client, ClientPem, FakeAuthorizationServer, FakeResource, Pki},
     tls::{TlsConfig, TrustAnchors, hyper_client},
@@ -45,8 +45,8 @@ pub(crate) struct World {
     /// Has a good certificate, and may call nobody.
     pub(crate) stranger: ClientPem,
     pub(crate) address: SocketAddr,
+    pub(crate) pki: Pki,
     clock: ManualClock,
-    pki: Pki,
     directory: PathBuf,
     gateway: Arc<Gateway>,
     told: mpsc::UnboundedReceiver<Told>,
@@ -179,11 +179,6 @@ impl World {
     pub(crate) fn client_id(&self) -> String {
         let profile = self.gateway.profile("orders");
         profile.map_or_else(String::new, |it| it.profile().client_id().to_owned())
-    }
-
-    /// The token that calls of `orders` go with.
-    pub(crate) fn token(&self) -> Option<TokenHandle> {
-        Some(self.gateway.profile("orders")?.handle())
     }
 }
 

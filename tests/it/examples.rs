@@ -2,3 +2,4 @@
 
 mod axum_gateway;
 mod axum_service;
+mod hyper_client;
