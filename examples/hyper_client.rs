@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::body::Incoming;
 use tower::{ServiceBuilder, ServiceExt};
@@ -85,6 +85,7 @@ pub(crate) async fn run(out: &mut impl Write) -> Result<(), Failure> {
     // The token expires, and there is nobody to renew it.
     story.server.take_down();
     story.clock.advance(Duration::from_secs(2 * 60 * 60));
+    api.forget();
     let Err(error) = story.send(api, order("salt")).await else {
         return Err("a call without a token was answered".into());
     };
@@ -101,8 +102,8 @@ pub(crate) async fn run(out: &mut impl Write) -> Result<(), Failure> {
         "no token can be had: an error of kind {}, which {again}",
         error.kind()
     )?;
-    if api.counters().calls + story.api_2.counters().calls != 2 + 3 + 3 {
-        return Err("more calls arrived than were told of".into());
+    if !api.calls().is_empty() {
+        return Err("a call went out without a token".into());
     }
     writeln!(out, "as told")?;
     Ok(())
@@ -110,7 +111,7 @@ pub(crate) async fn run(out: &mut impl Write) -> Result<(), Failure> {
 
 /// A body whose length nobody knows, with trailers.
 fn order(text: &str) -> Body {
-    let body = Full::new(Bytes::copy_from_slice(text.as_bytes()));
+    let body = Full::new(Bytes::copy_from_slice(text.as_bytes())).map_frame(|frame| frame);
     let body = body.with_trailers(async { Some(Ok(trailers())) });
     body.map_err(|never| match never {}).boxed()
 }

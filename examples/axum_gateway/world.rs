@@ -36,7 +36,9 @@ pub(crate) enum Told {
 
 pub(crate) struct World {
     pub(crate) server: FakeAuthorizationServer,
+    /// Speaks HTTP/1.1.
     pub(crate) orders: FakeResource,
+    /// Speaks HTTP/2.
     pub(crate) bills: FakeResource,
     /// May call `orders`.
     pub(crate) shop: ClientPem,
@@ -65,7 +67,7 @@ impl World {
             keys.push((name, key));
         }
         let server = server.start().await?;
-        let orders = FakeResource::builder(&pki).trusting(&server);
+        let orders = FakeResource::builder(&pki).trusting(&server).http1_only();
         let bills = FakeResource::builder(&pki).trusting(&server);
         let (orders, bills) = (orders.start().await?, bills.start().await?);
 
