@@ -16,10 +16,8 @@ use crate::{
 
 /// The client that [`Profile::api_client`](super::Profile::api_client) makes: hyper, which shows
 /// the profile's certificate if there is one to be shown.
-#[derive(Clone)]
 pub struct ApiClient<B>(Client<B>);
 
-#[derive(Clone)]
 #[allow(
     clippy::large_enum_variant,
     reason = "a box would be cloned for each request"
@@ -36,6 +34,16 @@ impl<B> ApiClient<B> {
 
     pub(super) fn rotating(client: RotatingClient<HyperClient<B>>) -> Self {
         Self(Client::Rotating(client))
+    }
+}
+
+// Derived, it would demand bodies that can be cloned, which those of most clients can't.
+impl<B> Clone for ApiClient<B> {
+    fn clone(&self) -> Self {
+        Self(match &self.0 {
+            Client::Bare(client) => Client::Bare(client.clone()),
+            Client::Rotating(client) => Client::Rotating(client.clone()),
+        })
     }
 }
 
@@ -126,5 +134,19 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ApiFuture").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A body that streams: there is one of it.
+    struct Stream;
+
+    #[test]
+    fn a_client_of_bodies_that_cannot_be_cloned_can_be_cloned() {
+        fn clone<T: Clone>() {}
+        clone::<ApiClient<Stream>>();
     }
 }

@@ -6,6 +6,7 @@
 //! upstream, passed on, would make callers renew a credential that was never in question.
 //! [`Readiness`] tells a probe how the token is doing. All of them stand around the outbound client,
 //! in this order, and none looks at whether the caller may call: checking inbound tokens is not here.
+//! A gateway also needs [`remove_hop_by_hop`], in both directions.
 //!
 //! ```
 //! use tower::ServiceBuilder;
@@ -42,12 +43,14 @@
 //! ```
 
 mod fields;
+mod hop_by_hop;
 mod readiness;
 mod strip;
 mod stripped;
 mod upstream_errors;
 
 pub use self::{
+    hop_by_hop::remove_hop_by_hop,
     readiness::Readiness,
     strip::{StripInboundCredentials, StripInboundCredentialsLayer},
     stripped::{Stripped, StrippedSpare},

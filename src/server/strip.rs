@@ -23,7 +23,8 @@ use super::{Stripped, fields::Fields};
 ///
 /// What only names the caller and proves nothing stays, such as `Forwarded` and `X-Forwarded-For`.
 /// What the URI and the body hold isn't looked at, such as the parameter `access_token` (RFC 6750
-/// section 2.3). Fields between one hop and the next (RFC 9110 section 7.6.1) are up to the gateway.
+/// section 2.3). Fields between one hop and the next go by
+/// [`remove_hop_by_hop`](super::remove_hop_by_hop).
 ///
 /// The service inside gets the body as [`Stripped`].
 #[derive(Clone, Debug)]

@@ -131,6 +131,19 @@ impl Pki {
         Ok(ClientPem::new(&[leaf.der()], &key))
     }
 
+    /// A certificate and key for a server of the test's own, at the names of loopback: `127.0.0.1` and
+    /// `localhost`.
+    ///
+    /// # Errors
+    ///
+    /// When the cryptographic library fails, which it doesn't on a sane machine.
+    pub fn loopback_server(&self) -> io::Result<ClientPem> {
+        let key = KeyPair::generate().map_err(io::Error::other)?;
+        let usage = ExtendedKeyUsagePurpose::ServerAuth;
+        let leaf = self.leaf("loopback", &loopback_names(), usage, &key, None)?;
+        Ok(ClientPem::new(&[&leaf, &self.intermediate], &key))
+    }
+
     fn client_of(
         &self,
         name: &str,
@@ -165,14 +178,14 @@ impl Pki {
         };
 
         let key = KeyPair::generate().map_err(io::Error::other)?;
-        let names: &[_] = if terms.misnamed {
-            &["elsewhere.example".to_owned()]
+        let names = if terms.misnamed {
+            vec!["elsewhere.example".to_owned()]
         } else {
-            &["127.0.0.1".to_owned(), "localhost".to_owned()]
+            loopback_names()
         };
         let leaf = self.leaf(
             "loopback",
-            names,
+            &names,
             ExtendedKeyUsagePurpose::ServerAuth,
             &key,
             None,
@@ -253,7 +266,7 @@ impl KeyKind {
 
 // ===== impl ClientPem =====
 
-/// A client's certificate chain and private key, as PEM.
+/// A certificate chain and its private key, as PEM: a client's, as a rule.
 #[derive(Clone)]
 pub struct ClientPem {
     certificate_pem: String,
@@ -330,6 +343,10 @@ pub(super) struct Terms {
 /// The `x5t#S256` of a certificate.
 pub(super) fn thumbprint(certificate: &CertificateDer<'_>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, certificate))
+}
+
+fn loopback_names() -> Vec<String> {
+    ["127.0.0.1", "localhost"].map(str::to_owned).into()
 }
 
 fn leaf_params(

@@ -3,18 +3,14 @@
 use std::net::Ipv4Addr;
 
 use axum::{Router, body::Body};
-use http::{
-    HeaderMap, Request, Response, StatusCode, Uri,
-    header::{CONNECTION, HOST, TE, TRANSFER_ENCODING, UPGRADE},
-    uri::Authority,
-};
+use http::{Request, Response, StatusCode, Uri, header::HOST, uri::Authority};
 use hyper_util::{
     client::legacy::{Client as HyperClient, connect::HttpConnector},
     rt::TokioExecutor,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use tower::{Layer, ServiceExt};
-use tower_oauth::{BoxError, OAuth, OAuthLayer, body::Budget};
+use tower_oauth::{BoxError, OAuth, OAuthLayer, body::Budget, server::remove_hop_by_hop};
 
 use crate::{
     bodies::{
@@ -86,12 +82,12 @@ async fn forward(upstream: Upstream, resource: Uri, request: Request<Body>) -> R
     head.uri = Uri::from_parts(uri).unwrap();
     // The client's connection to the gateway, and the gateway's to the resource, are two.
     head.version = http::Version::default();
-    without_hop_by_hop(&mut head.headers);
+    remove_hop_by_hop(&mut head.headers);
     head.headers.remove(HOST);
     match upstream.oneshot(Request::from_parts(head, body)).await {
         Ok(response) => {
             let mut response = response.map(Body::new);
-            without_hop_by_hop(response.headers_mut());
+            remove_hop_by_hop(response.headers_mut());
             response
         }
         Err(error) => {
@@ -99,13 +95,6 @@ async fn forward(upstream: Upstream, resource: Uri, request: Request<Body>) -> R
             *response.status_mut() = StatusCode::BAD_GATEWAY;
             response
         }
-    }
-}
-
-/// RFC 9110 section 7.6.1; what announces trailers may stay.
-fn without_hop_by_hop(headers: &mut HeaderMap) {
-    for name in [CONNECTION, TE, TRANSFER_ENCODING, UPGRADE] {
-        headers.remove(name);
     }
 }
 

@@ -6,6 +6,7 @@ mod body;
 mod discovery;
 mod doctor;
 mod events;
+mod examples;
 mod gateway;
 mod hot_profile;
 mod kit;

@@ -1,6 +1,6 @@
 //! The example does as it says.
 
-#[path = "../../../examples/reqwest.rs"]
+#[path = "../../../examples/reqwest_middleware.rs"]
 #[allow(dead_code, unreachable_pub, reason = "its `main` isn't called here")]
 mod program;
 

@@ -1,8 +1,6 @@
-//! The example, and what goes over its wires.
+//! What goes over the wires of a gateway.
 
-#[allow(dead_code, reason = "its `main` is not called here")]
-#[path = "../../../examples/gateway.rs"]
-mod example;
+mod world;
 
 use std::time::Duration;
 
@@ -12,28 +10,7 @@ use tokio::{
 };
 use tower_oauth::testing::{Answer, FakeResource, ReceivedCall};
 
-use self::example::World;
-
-#[tokio::test]
-async fn the_example_tells_its_story() {
-    let mut told = Vec::new();
-    example::run(&mut told).await.unwrap();
-    assert_eq!(
-        String::from_utf8(told).unwrap(),
-        "\
-the call                  the caller got       the upstream saw
-a probe before all calls  200                  nothing
-no token can be had       503, Retry-After: 1  nothing
-a probe                   503                  nothing
-a probe                   200                  nothing
-a token                   200                  a good token
-after a rollover          200                  a refused token, then a good token
-a foreign origin          200                  no token
-every token is refused    502                  a refused token, then a refused token
-as told
-"
-    );
-}
+use self::world::World;
 
 /// Everything that a caller may prove who it is with, in odd spellings and twice, in the head and
 /// in the trailers of a chunked body.

@@ -1,6 +1,6 @@
 //! The example does what it tells.
 
-#[path = "../../../examples/tonic.rs"]
+#[path = "../../../examples/tonic_client.rs"]
 #[allow(dead_code, reason = "its main is not called here")]
 mod told;
 

@@ -1,7 +1,7 @@
 //! gRPC on embedded servers: a tonic client whose stream of requests outlives its token, and what
 //! the caller is told when no token can be had.
 //!
-//! `cargo run --features tonic014 --example tonic` prints what happens, and fails if that is not as told.
+//! `cargo run --example tonic_client` prints what happens, and fails if that is not as told.
 
 use std::{
     io::{self, Write},

@@ -1,7 +1,7 @@
 //! reqwest with the middleware, on embedded servers: a shared token, a rollover under streams, a
 //! redirect to somebody else, an API that refuses, and a token that is bound to a certificate.
 //!
-//! `cargo run --example reqwest` tells what happened, and fails if anything is not as told.
+//! `cargo run --example reqwest_middleware` tells what happened, and fails if anything is not as told.
 
 use std::{
     error::Error,

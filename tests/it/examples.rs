@@ -1,0 +1,5 @@
+//! The examples do as they say.
+
+mod axum_gateway;
+mod axum_service;
+mod hyper_client;
