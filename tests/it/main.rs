@@ -12,6 +12,7 @@ mod kit;
 mod layer;
 mod life;
 mod over_tls;
+mod pitfalls;
 mod profile;
 mod proxy;
 mod reqwest;
