@@ -218,3 +218,25 @@ impl RetryOutcome {
         }
     }
 }
+
+/// The names of all events there are, for tests that are to leave none out.
+#[cfg(test)]
+pub(super) fn names() -> std::collections::BTreeSet<&'static str> {
+    let (_, variants) = include_str!("event.rs")
+        .split_once("pub enum Event")
+        .expect("it is above");
+    let (variants, _) = variants.split_once("\n}").expect("it has an end");
+    variants
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .filter(|line| line.starts_with(char::is_uppercase))
+        .map(name)
+        .collect()
+}
+
+/// What an event's name is in a text that begins with it.
+#[cfg(test)]
+pub(super) fn name(text: &str) -> &str {
+    let end = text.find(|it: char| !it.is_alphanumeric());
+    &text[..end.unwrap_or(text.len())]
+}

@@ -2,11 +2,12 @@
 //! authorization server.
 //!
 //! They carry the attributes that OpenTelemetry's conventions for HTTP clients and for errors
-//! name, except `url.full`: of an endpoint only its origin is ever told. Without the feature
-//! `tracing` there are none.
+//! require. Without the feature `tracing` there are none.
 
 use std::future::Future;
 
+#[cfg(feature = "tracing")]
+use http::uri::Authority;
 use http::{Method, StatusCode, Uri};
 
 use crate::{error::TokenError, token::Cause};
@@ -46,6 +47,7 @@ impl Span {
                 Some("http") => 80,
                 _ => 443,
             }),
+            "url.full" = full(to),
             "http.response.status_code" = tracing::field::Empty,
             "error.type" = tracing::field::Empty,
             otel.status_code = tracing::field::Empty,
@@ -85,6 +87,15 @@ impl Span {
         self.inner.record("error.type", kind);
         self.inner.record("otel.status_code", "ERROR");
     }
+}
+
+/// A URL without its query, which may hold anything. There is no user information in it: an
+/// endpoint has none.
+#[cfg(feature = "tracing")]
+fn full(to: &Uri) -> String {
+    let (scheme, authority) = (to.scheme_str(), to.authority().map(Authority::as_str));
+    let (scheme, authority) = (scheme.unwrap_or_default(), authority.unwrap_or_default());
+    format!("{scheme}://{authority}{}", to.path())
 }
 
 #[cfg(not(feature = "tracing"))]

@@ -2,6 +2,8 @@
 
 mod access_token;
 mod cause;
+#[cfg(test)]
+mod fleet;
 mod lifetime;
 
 pub(crate) use self::lifetime::{Age, Schedule};

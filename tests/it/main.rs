@@ -13,6 +13,7 @@ mod kit;
 mod layer;
 mod life;
 mod over_tls;
+mod pitfalls;
 mod profile;
 mod proxy;
 mod reqwest;

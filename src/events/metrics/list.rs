@@ -71,13 +71,28 @@ pub(super) const RELOAD_FAILURES: Counter = Counter(Metric {
     labels: &[],
     help: "Changes of the identity's files that can't be used",
 });
+pub(super) const PROFILE_FAILURES: Counter = Counter(Metric {
+    name: "tower_oauth_profile_reload_failures_total",
+    labels: &[],
+    help: "Changes of the profile that can't be used",
+});
+pub(super) const METADATA_FAILURES: Counter = Counter(Metric {
+    name: "tower_oauth_metadata_renewal_failures_total",
+    labels: &[],
+    help: "Renewals of the server's metadata that failed",
+});
+pub(super) const ENDPOINT_MOVES: Counter = Counter(Metric {
+    name: "tower_oauth_metadata_endpoint_moves_total",
+    labels: &[],
+    help: "Renewals of the metadata that named a token endpoint on another host",
+});
 pub(super) const ALARM: Gauge = Gauge(Metric {
     name: "tower_oauth_alarm",
     labels: &["cause"],
     help: "1 while tokens are refused again and again",
 });
 
-const COUNTERS: [&Counter; 8] = [
+const COUNTERS: [&Counter; 11] = [
     &FETCHES,
     &REFRESHES,
     &COLLAPSES,
@@ -86,6 +101,9 @@ const COUNTERS: [&Counter; 8] = [
     &REJECTIONS,
     &ROTATIONS,
     &RELOAD_FAILURES,
+    &PROFILE_FAILURES,
+    &METADATA_FAILURES,
+    &ENDPOINT_MOVES,
 ];
 const GAUGES: [&Gauge; 3] = [&TOKEN_EXPIRY, &CERTIFICATE_EXPIRY, &ALARM];
 const HISTOGRAMS: [&Histogram; 1] = [&FETCH_DURATION];

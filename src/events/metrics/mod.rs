@@ -89,6 +89,9 @@ impl MetricsObserver {
                 list::MISBOUND,
                 list::ROTATIONS,
                 list::RELOAD_FAILURES,
+                list::PROFILE_FAILURES,
+                list::METADATA_FAILURES,
+                list::ENDPOINT_MOVES,
             ] {
                 counter.add(0, [], given);
             }
@@ -113,12 +116,8 @@ impl Observer for MetricsObserver {
         let given = &self.labels;
         self.begin();
         match event {
-            Event::FetchStarted { .. }
-            | Event::ProfileChanged
-            | Event::ProfileRefused { .. }
-            | Event::MetadataNotRenewed { .. }
-            | Event::EndpointMoved { .. }
-            | Event::NotAdvertised { .. } => {}
+            // Nobody is woken for these, and the log has them.
+            Event::FetchStarted { .. } | Event::ProfileChanged | Event::NotAdvertised { .. } => {}
             Event::FetchSucceeded {
                 cause,
                 took,
@@ -153,6 +152,9 @@ impl Observer for MetricsObserver {
                 list::CERTIFICATE_EXPIRY.set(timestamp(*not_after), [], given);
             }
             Event::TokenMisbound { .. } => list::MISBOUND.add(1, [], given),
+            Event::ProfileRefused { .. } => list::PROFILE_FAILURES.add(1, [], given),
+            Event::MetadataNotRenewed { .. } => list::METADATA_FAILURES.add(1, [], given),
+            Event::EndpointMoved { .. } => list::ENDPOINT_MOVES.add(1, [], given),
             Event::Retried { outcome } => list::RETRIES.add(1, [outcome.name()], given),
             Event::Rejected { reason, .. } => list::REJECTIONS.add(1, [reason], given),
             Event::AlarmRaised { cause, .. } => self.alarm(Some(*cause)),

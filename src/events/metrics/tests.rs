@@ -6,7 +6,7 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use super::*;
 use crate::{
     error::{ErrorKind, TokenError},
-    events::{AlarmCounts, RetryOutcome},
+    events::{AlarmCounts, RetryOutcome, event},
     token::Generation,
 };
 
@@ -166,6 +166,34 @@ fn each_event_moves_its_metrics_and_each_metric_is_moved() {
             vec![Event::TokenMisbound { generation }],
             vec![counted("tower_oauth_token_misbound_total")],
         ),
+        (vec![Event::ProfileChanged], vec![]),
+        (
+            vec![Event::ProfileRefused { error: &error }],
+            vec![counted("tower_oauth_profile_reload_failures_total")],
+        ),
+        (
+            vec![Event::MetadataNotRenewed {
+                issuer: "https://as.example",
+                error: &error,
+            }],
+            vec![counted("tower_oauth_metadata_renewal_failures_total")],
+        ),
+        (
+            vec![Event::EndpointMoved {
+                issuer: "https://as.example",
+                kept: "https://as.example",
+                named: "https://elsewhere.example",
+            }],
+            vec![counted("tower_oauth_metadata_endpoint_moves_total")],
+        ),
+        (
+            vec![Event::NotAdvertised {
+                issuer: "https://as.example",
+                list: "token_endpoint_auth_methods_supported",
+                value: "private_key_jwt",
+            }],
+            vec![],
+        ),
         (
             vec![Event::Retried {
                 outcome: RetryOutcome::Healed,
@@ -207,8 +235,13 @@ fn each_event_moves_its_metrics_and_each_metric_is_moved() {
             vec![expiry("certificate", "NaN"), expiry("token", "NaN")],
         ),
     ];
-    let mut moved = BTreeSet::new();
+    let (mut moved, mut told) = (BTreeSet::new(), BTreeSet::new());
     for (events, expected) in table {
+        told.extend(
+            events
+                .iter()
+                .map(|it| event::name(&format!("{it:?}")).to_owned()),
+        );
         let seen = seen(&events);
         assert_eq!(seen, expected.concat(), "{events:?}");
         moved.extend(
@@ -218,6 +251,8 @@ fn each_event_moves_its_metrics_and_each_metric_is_moved() {
     }
     let listed = list::all().into_iter().map(|(_, it)| it.name.to_owned());
     assert_eq!(moved, listed.collect());
+    let all = event::names().into_iter().map(str::to_owned);
+    assert_eq!(told, all.collect());
 }
 
 #[test]
@@ -266,6 +301,9 @@ fn what_is_alarming_by_its_first_increase_begins_at_zero() {
         (list::RETRIES.name(), RetryOutcome::ALL.len()),
         (list::RELOAD_FAILURES.name(), 1),
         (list::COLLAPSES.name(), 1),
+        (list::PROFILE_FAILURES.name(), 1),
+        (list::METADATA_FAILURES.name(), 1),
+        (list::ENDPOINT_MOVES.name(), 1),
     ] {
         let found = begun.iter().filter(|it| it.0.key().name() == metric);
         assert_eq!(found.count(), series, "{metric}");
@@ -343,6 +381,9 @@ fn the_alert_rules_name_metrics_that_exist_and_the_ones_to_be_woken_for() {
         list::REJECTIONS.name(),
         list::RELOAD_FAILURES.name(),
         list::COLLAPSES.name(),
+        list::PROFILE_FAILURES.name(),
+        list::METADATA_FAILURES.name(),
+        list::ENDPOINT_MOVES.name(),
     ] {
         assert!(named.contains(metric), "{metric}");
     }

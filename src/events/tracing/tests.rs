@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeSet,
     fs,
     path::Path,
     sync::{Arc, Mutex},
@@ -13,7 +14,7 @@ use tracing_subscriber::{
 use super::*;
 use crate::{
     error::ErrorKind,
-    events::{AlarmCause, AlarmCounts, RetryOutcome},
+    events::{AlarmCause, AlarmCounts, RetryOutcome, event},
     token::Generation,
 };
 
@@ -99,6 +100,31 @@ fn events(error: &TokenError) -> Vec<(&'static str, Event<'_>)> {
         ("`CertificateExpiring`", expiring(took)),
         ("`CertificateExpiring`, none left", expiring(Duration::ZERO)),
         ("`TokenMisbound`", Event::TokenMisbound { generation }),
+        ("`ProfileChanged`", Event::ProfileChanged),
+        ("`ProfileRefused`", Event::ProfileRefused { error }),
+        (
+            "`MetadataNotRenewed`",
+            Event::MetadataNotRenewed {
+                issuer: "https://as.example",
+                error,
+            },
+        ),
+        (
+            "`EndpointMoved`",
+            Event::EndpointMoved {
+                issuer: "https://as.example",
+                kept: "https://as.example",
+                named: "https://elsewhere.example",
+            },
+        ),
+        (
+            "`NotAdvertised`",
+            Event::NotAdvertised {
+                issuer: "https://as.example",
+                list: "token_endpoint_auth_methods_supported",
+                value: "private_key_jwt",
+            },
+        ),
         (
             "`Retried`",
             Event::Retried {
@@ -163,4 +189,6 @@ fn each_event_is_one_line_of_the_level_that_the_manual_says() {
         .map(|(name, level)| (*name, level.as_str()))
         .collect();
     assert_eq!(said, rows);
+    let names = said.iter().map(|(name, _)| event::name(&name[1..]));
+    assert_eq!(names.collect::<BTreeSet<_>>(), event::names());
 }

@@ -40,6 +40,8 @@ fn assert_raised(scene: &Scene, cause: AlarmCause) {
     };
     assert!(line.starts_with("alarm: "), "{line}");
     assert!(line.contains(&format!("cause=\"{cause}\"")), "{line}");
+    // What it goes by is said, and what to do about it.
+    assert!(line.contains(" refreshes wanted, of tokens ("), "{line}");
     assert!(line.contains(cause.hint()), "{line}");
 }
 
@@ -111,6 +113,8 @@ fn three_rollovers_in_ten_minutes_raise_the_alarm_and_it_clears() {
             assert_eq!(scene.log.take(Level::WARN).len(), 1, "rollover {number}");
         }
         assert_raised(&scene, AlarmCause::Rollovers);
+        let rejected = "tower_oauth_token_refreshes_total{cause=rejected}";
+        assert_eq!(scene.number(rejected), Some(3.0));
         assert_eq!(handle.status().alarm, Some(AlarmCause::Rollovers));
         sleep(minutes(9)).await;
         assert!(call(&handle, &resource, A).await);

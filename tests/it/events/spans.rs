@@ -36,7 +36,8 @@ fn answered(status: StatusCode, body: &'static str) -> Answer {
 }
 
 const REQUEST: &str = "authorization server request otel.name=\"POST\" otel.kind=\"client\" \
-    http.request.method=\"POST\" server.address=\"as.example\" server.port=8443";
+    http.request.method=\"POST\" server.address=\"as.example\" server.port=8443 \
+    url.full=\"https://as.example:8443/tenant/token\"";
 
 #[test]
 fn a_fetch_has_a_span_and_its_request_one_with_the_attributes_of_http() {
