@@ -10,8 +10,6 @@ mod server;
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use server::{Connections, Server};
@@ -24,11 +22,11 @@ use tower_oauth::{
     jose::{Algorithm, LocalSigner},
     keystore::ClientIdentity,
     service::{AllowedOrigins, OAuth, OAuthLayer, Rejected},
-    tls::{TlsConfig, hyper_client},
+    tls::{HyperClient, TlsConfig, hyper_client},
     token::Cause,
 };
 
-type Http = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
+type Http = HyperClient<Empty<Bytes>>;
 
 impl Server {
     fn source(&self, client_id: &str, auth: impl ClientAuth) -> ClientCredentials {
