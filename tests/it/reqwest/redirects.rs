@@ -1,5 +1,7 @@
 //! reqwest follows redirects below the middleware.
 
+use std::sync::{Arc, OnceLock};
+
 use http::{StatusCode, header::AUTHORIZATION};
 use tower_oauth::{
     service::{Rejected, RejectedReason},
@@ -111,6 +113,46 @@ async fn a_stream_that_is_kept_does_not_follow_a_redirect() {
         assert_eq!(response.status(), StatusCode::TEMPORARY_REDIRECT);
     }
     assert_eq!(hostile.calls(), 0);
+}
+
+/// The client takes the token off on the way, and nothing tells that from here.
+#[tokio::test]
+async fn a_refusal_behind_a_redirect_elsewhere_and_back_is_one_but_elsewhere_never_has_the_token() {
+    let world = support::World::new();
+    world.latency(std::time::Duration::ZERO);
+    let back = Arc::new(OnceLock::new());
+    let to = Arc::clone(&back);
+    let elsewhere = Plain::start(move |_| {
+        let back: &String = to.get().unwrap();
+        let answer = plain::redirect(StatusCode::TEMPORARY_REDIRECT, back);
+        async { Ok(answer) }
+    })
+    .await;
+    let away = elsewhere.url("/steal");
+    let server = Plain::start(move |request| {
+        let answer = match request.uri().path() {
+            "/old" => plain::redirect(StatusCode::TEMPORARY_REDIRECT, &away),
+            _ => refusal(),
+        };
+        async { Ok(answer) }
+    })
+    .await;
+    back.set(server.url("/new")).unwrap();
+    let handle = world.handle();
+    handle.ready().await.unwrap();
+    let api = api(plain_client(), layer(handle, &server.origin()));
+    let response = api.post(server.url("/old")).body("an order").send().await;
+    let response = response.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    let rejected = response.extensions().get::<Rejected>().unwrap();
+    assert!(matches!(rejected.reason(), RejectedReason::Again));
+    // Once for each send; a third there never is.
+    assert_eq!(elsewhere.paths(), ["/steal"; 2]);
+    for (path, headers) in elsewhere.calls().iter().chain(&server.calls()) {
+        let has_token = headers.contains_key(AUTHORIZATION);
+        assert_eq!(has_token, path == "/old", "{path}");
+    }
+    assert_eq!(world.fetches(), 2);
 }
 
 #[tokio::test]
