@@ -31,6 +31,7 @@ pub(super) struct Attempt<B: RetryBody, R> {
     body: SyncWrapper<Option<B>>,
     /// `None` once the request won't be sent again.
     spare: Option<B::Spare>,
+    has_body: bool,
     pub(super) second: Option<Second<R>>,
 }
 
@@ -54,6 +55,7 @@ impl<B: RetryBody, R> Attempt<B, R> {
     /// itself.
     pub(super) fn first(request: Request<B>, allowance: &Allowance) -> Self {
         let (head, body) = request.into_parts();
+        let has_body = !body.is_end_stream();
         let (body, spare) = match Repeat::of(&head.extensions) {
             Some(Repeat::Never) => (body, None),
             Some(Repeat::Within(octets)) => {
@@ -65,6 +67,7 @@ impl<B: RetryBody, R> Attempt<B, R> {
             head,
             body: SyncWrapper::new(Some(body)),
             spare,
+            has_body,
             second: None,
         }
     }
@@ -78,11 +81,17 @@ impl<B: RetryBody, R> Attempt<B, R> {
             head: self.head.clone(),
             body: SyncWrapper::new(None),
             spare: Some(self.spare.clone()?),
+            has_body: self.has_body,
             second: None,
         })
     }
 
-    pub(super) fn claim(&self) -> bool {
+    /// Whether it can be sent again, now that it was refused there. A body doesn't go past strangers
+    /// a second time on our account.
+    pub(super) fn claim(&self, rejected: &Rejected) -> bool {
+        if rejected.sent.redirected && self.has_body {
+            return false;
+        }
         self.spare.as_ref().is_some_and(Spare::claim)
     }
 

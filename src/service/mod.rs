@@ -44,7 +44,7 @@ mod repeat;
 mod tests;
 
 #[cfg(feature = "reqwest013")]
-pub(crate) use self::attach::FromElsewhere;
+pub(crate) use self::attach::Redirected;
 pub use self::{
     attach::{Attach, AttachFuture, AttachLayer},
     error::Error,

@@ -86,7 +86,7 @@ where
             attempt.give_up();
             return None;
         };
-        let claimed = attempt.claim();
+        let claimed = attempt.claim(rejected);
         let verdict = self.decide(rejected, claimed);
         let (outcome, pending) = match verdict {
             Verdict::Original(why) => {
@@ -123,14 +123,15 @@ where
     ) -> Option<Self::Future> {
         let response = result.as_mut().ok()?;
         let rejected = response.extensions_mut().get_mut::<Rejected>()?;
-        let (outcome, pending) = match self.decide(rejected, !rejected.sent.again) {
-            Verdict::Original(why) => {
-                rejected.not_healed(why, self.handle.now().mono);
-                return None;
-            }
-            Verdict::Resend(granted) => Outcome::known(granted),
-            Verdict::Hold(hold) => Outcome::awaited(hold),
-        };
+        let (outcome, pending) =
+            match self.decide(rejected, !rejected.sent.again && !rejected.sent.redirected) {
+                Verdict::Original(why) => {
+                    rejected.not_healed(why, self.handle.now().mono);
+                    return None;
+                }
+                Verdict::Resend(granted) => Outcome::known(granted),
+                Verdict::Hold(hold) => Outcome::awaited(hold),
+            };
         request.extensions_mut().insert(Again(outcome));
         Some(pending)
     }

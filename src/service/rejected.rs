@@ -24,6 +24,9 @@ pub enum RejectedReason {
     BudgetSpent,
     /// The request must not be sent twice: [`Repeat::Never`](super::Repeat::Never).
     Forbidden,
+    /// The request was redirected below, and has a body: sent again, that would go the same way, which
+    /// may lead past another origin.
+    Redirected,
     /// Whether it is sent again is not up to [`AttachLayer`](super::AttachLayer).
     NotRetried,
     /// This origin refuses every token, or one was fetched because of a rejection just now; until
@@ -56,6 +59,7 @@ impl RejectedReason {
             Self::NotRepeatable => "not_repeatable",
             Self::BudgetSpent => "budget_spent",
             Self::Forbidden => "forbidden",
+            Self::Redirected => "redirected",
             Self::NotRetried => "not_retried",
             Self::CoolDown { .. } => "cool_down",
             Self::NoToken(_) => "no_token",
@@ -97,6 +101,8 @@ pub(super) struct Sent {
     pub(super) once: bool,
     /// It must not be.
     pub(super) forbidden: bool,
+    /// It was redirected on its way to who refused it.
+    pub(super) redirected: bool,
     /// The header that was sent: what servers echo is recognised by it.
     pub(super) credential: HeaderValue,
 }
@@ -138,6 +144,9 @@ impl Rejected {
         self.reason = match why {
             NotHealed::Why(Why::NotRepeatable) if self.sent.again => RejectedReason::Again,
             NotHealed::Why(Why::NotRepeatable) if self.sent.forbidden => RejectedReason::Forbidden,
+            NotHealed::Why(Why::NotRepeatable) if self.sent.redirected => {
+                RejectedReason::Redirected
+            }
             NotHealed::Why(Why::NotRepeatable) => RejectedReason::NotRepeatable,
             NotHealed::Why(Why::Fresh) => RejectedReason::Fresh,
             NotHealed::Why(Why::BackOff(until)) => RejectedReason::BackOff {
@@ -220,6 +229,12 @@ impl Rejected {
             RejectedReason::Forbidden => {
                 "the request says that it must not be sent twice; the next \
                 request has a newer token"
+                    .to_owned()
+            }
+            RejectedReason::Redirected => {
+                "the request was redirected, and its body isn't sent that way \
+                again, past whoever stands on it; the next request has a newer token. Call the \
+                address that the redirect leads to"
                     .to_owned()
             }
             RejectedReason::NotRetried => "whether it is sent again is up to what stands above \

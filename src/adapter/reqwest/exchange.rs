@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use tower::Service;
 
 use super::middleware::bound_tokens;
-use crate::{keystore::Shown, service::FromElsewhere};
+use crate::{keystore::Shown, service::Redirected};
 
 /// What a response is read as: reqwest's own one in place of a body, so that nothing of it is lost,
 /// and those parts of its head that a decision is made by.
@@ -94,14 +94,18 @@ where
     F: Future<Output = Result<Response>>,
 {
     let request = Request::try_from(request)?;
-    let asked = request.url().origin();
+    let asked = request.url().clone();
     let mut response = send(request).await?;
     let mut answer = http::Response::new(());
     *answer.status_mut() = response.status();
     *answer.headers_mut() = mem::take(response.headers_mut());
     // reqwest follows redirects below, and takes the token off at the border of an origin.
-    if response.url().origin() != asked {
-        answer.extensions_mut().insert(FromElsewhere);
+    if *response.url() != asked {
+        let redirected = match response.url().origin() == asked.origin() {
+            true => Redirected::Within,
+            false => Redirected::Elsewhere,
+        };
+        answer.extensions_mut().insert(redirected);
     }
     Ok(answer.map(|()| response))
 }

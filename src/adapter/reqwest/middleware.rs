@@ -35,10 +35,11 @@ use crate::{
 ///
 /// The client follows them by itself, below, and takes the token off where the origin changes. The
 /// answer of another origin than the token was sent to is never taken for a rejection of it. Only the
-/// last address is known here: a redirect elsewhere *and back* ends without the token where it should
-/// have one, and its 401 is taken for a rejection. The call then goes the same way once more, with
-/// its body if that goes along with redirects. For a server that sends calls anywhere, build the
-/// client with [`Policy::none`](reqwest::redirect::Policy::none).
+/// last address is known here, and on the way there a redirect may have led elsewhere *and back*. So a
+/// request with a body that was redirected at all, and refused in the end, gets a newer token for the
+/// calls that come next, and no second send
+/// ([`RejectedReason::Redirected`](crate::service::RejectedReason::Redirected)): its body would go past
+/// the same strangers again. Call the address that the redirect leads to.
 ///
 /// # Timeouts
 ///

@@ -77,10 +77,19 @@ impl<S, B> Parked<S, B> {
     }
 }
 
-/// In the extensions of a response: it comes from another origin than the request was sent to.
-#[cfg(feature = "reqwest013")]
-#[derive(Clone, Copy)]
-pub(crate) struct FromElsewhere;
+/// What something below that follows redirects has done with a request: in the extensions of the
+/// response, if that knows it.
+#[cfg_attr(
+    not(any(feature = "reqwest013", feature = "tower-http")),
+    allow(dead_code)
+)]
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Redirected {
+    /// The last address is another one at the same origin. In between it may have been anywhere.
+    Within,
+    /// The response comes from another origin than the request was sent to.
+    Elsewhere,
+}
 
 impl<S, B> AttachFuture<S, B>
 where
@@ -157,30 +166,32 @@ where
 }
 
 impl Judged {
-    /// Whether the response comes from where the token was sent. Below something that follows
-    /// redirects it may come from anywhere (RFC 9110 section 15.4).
-    fn is_answer_of<R>(&self, response: &Response<R>) -> bool {
+    /// Where the response comes from. Below something that follows redirects it may come from
+    /// anywhere (RFC 9110 section 15.4).
+    fn redirected<R>(&self, response: &Response<R>) -> Option<Redirected> {
         #[cfg(feature = "reqwest013")]
-        if response.extensions().get::<FromElsewhere>().is_some() {
-            return false;
+        if let Some(redirected) = response.extensions().get() {
+            return Some(*redirected);
         }
-        self.is_last_asked(response)
+        self.last_asked(response)
     }
 
     #[cfg(feature = "tower-http")]
-    fn is_last_asked<R>(&self, response: &Response<R>) -> bool {
+    fn last_asked<R>(&self, response: &Response<R>) -> Option<Redirected> {
         use tower_http::follow_redirect::RequestUri;
 
-        let Some(RequestUri(last)) = response.extensions().get() else {
-            return true;
-        };
+        let RequestUri(last) = response.extensions().get()?;
         // A request without a host stays one.
-        last.host().is_none() || self.settings.origins.is_of(last, self.sent.origin)
+        let within = last.host().is_none() || self.settings.origins.is_of(last, self.sent.origin);
+        match within {
+            true => (*last != self.uri).then_some(Redirected::Within),
+            false => Some(Redirected::Elsewhere),
+        }
     }
 
     #[cfg(not(feature = "tower-http"))]
-    fn is_last_asked<R>(&self, _: &Response<R>) -> bool {
-        true
+    fn last_asked<R>(&self, _: &Response<R>) -> Option<Redirected> {
+        None
     }
 
     /// What came of a second send is an event.
@@ -191,13 +202,15 @@ impl Judged {
     }
 
     /// Reads the response; a rejection is reported and stamped, whether or not anybody retries.
-    fn judge<R>(self, response: &mut Response<R>) {
-        let handle = &self.settings.handle;
-        let sent = &self.sent;
-        if !self.is_answer_of(response) {
+    fn judge<R>(mut self, response: &mut Response<R>) {
+        let redirected = self.redirected(response);
+        if redirected == Some(Redirected::Elsewhere) {
             self.tell_retry(RetryOutcome::Unclear);
             return;
         }
+        self.sent.redirected = redirected.is_some();
+        let handle = &self.settings.handle;
+        let sent = &self.sent;
         let meaning = self
             .settings
             .classify

@@ -48,6 +48,9 @@ pub(super) struct Judged {
     pub(super) sent: Sent,
     /// Where the request went, if the list of origins doesn't tell.
     pub(super) unlisted: Option<Uri>,
+    /// What was asked for: a follower of redirects below tells where it ended.
+    #[cfg(feature = "tower-http")]
+    pub(super) uri: Uri,
     pub(super) policy: bool,
     pub(super) settings: Arc<Settings>,
 }
@@ -224,9 +227,12 @@ impl Passage {
                 again: self.again,
                 once: self.once,
                 forbidden: Repeat::is_forbidden(request.extensions()),
+                redirected: false,
                 credential,
             },
             unlisted: settings.origins.unlisted(request.uri()),
+            #[cfg(feature = "tower-http")]
+            uri: request.uri().clone(),
             policy: self.policy,
             settings: Arc::clone(settings),
         };

@@ -16,7 +16,9 @@ use tower_http::follow_redirect::{
     FollowRedirectLayer,
     policy::{Limited, Policy, PolicyExt, Standard, clone_body_fn},
 };
-use tower_oauth::service::{AllowedOrigins, Error, ForeignOrigin, OAuthLayer, Rejected};
+use tower_oauth::service::{
+    AllowedOrigins, Error, ForeignOrigin, OAuthLayer, Rejected, RejectedReason,
+};
 
 use crate::support::{Body, World, refusal};
 
@@ -232,4 +234,44 @@ async fn a_body_that_a_redirect_followers_policy_takes_elsewhere_goes_there_once
             assert_eq!(world.fetches(), 1);
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_came_back_from_elsewhere_is_not_sent_that_way_again() {
+    let world = World::new();
+    let layer = OAuthLayer::new(world.handle(), origins(ForeignOrigin::SendWithout));
+    layer.handle().ready().await.unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let paths = Arc::clone(&seen);
+    let servers = service_fn(move |request: Request<Body>| {
+        let location = match request.uri().to_string().as_str() {
+            API => Some("https://evil.example/orders"),
+            "https://evil.example/orders" => Some("https://api.example/back"),
+            _ => None,
+        };
+        let response = match location {
+            Some(location) => Response::builder()
+                .status(StatusCode::TEMPORARY_REDIRECT)
+                .header(LOCATION, location)
+                .body("go there")
+                .unwrap(),
+            None => refusal(),
+        };
+        paths.lock().unwrap().push(request.uri().to_string());
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let stack = ServiceBuilder::new()
+        .layer(layer)
+        .layer(FollowRedirectLayer::with_policy(taking_the_body()));
+    let request = Request::post(API).body(Full::from("an order")).unwrap();
+    let response = stack.service(servers).oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    let rejected = response.extensions().get::<Rejected>().unwrap();
+    assert!(matches!(rejected.reason(), RejectedReason::Redirected));
+    let once = [
+        API,
+        "https://evil.example/orders",
+        "https://api.example/back",
+    ];
+    assert_eq!(*seen.lock().unwrap(), once);
 }
