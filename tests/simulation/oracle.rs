@@ -117,7 +117,7 @@ struct Refused {
 
 struct Flight {
     no: FetchNo,
-    at: Duration,
+    sent: Moment,
     /// There is no other reason for it than a refusal.
     by_refusal: bool,
 }
@@ -205,8 +205,7 @@ impl Watch {
                     return;
                 };
                 self.backoff = BackOff::default();
-                let sent = Moment::new(flight.at, self.shift);
-                let mut token = Token::new(place, at, sent, flight.by_refusal, brought);
+                let mut token = Token::new(place, at, flight.sent, flight.by_refusal, brought);
                 let old = self.tokens.pop_if(|it| it.id == token.id);
                 let same = old.is_some();
                 if let Some(old) = old {
@@ -221,7 +220,7 @@ impl Watch {
                 let Some(flight) = self.flight.as_ref().filter(|it| it.no == *no) else {
                     return;
                 };
-                if !self.ended && at + TOLERANCE < flight.at + FETCH_DEADLINE {
+                if !self.ended && at + TOLERANCE < flight.sent.mono + FETCH_DEADLINE {
                     let what = format!("token request {no} was dropped");
                     self.broken(at, Rule::FlightOutlivesItsCallers, what);
                 }
@@ -310,7 +309,11 @@ impl Watch {
         } else if kept {
             self.wish = false;
         }
-        self.flight = Some(Flight { no, at, by_refusal });
+        self.flight = Some(Flight {
+            no,
+            sent: now,
+            by_refusal,
+        });
     }
 
     fn failed(&mut self, place: usize, at: Duration, no: FetchNo, fault: crate::trace::Fault) {

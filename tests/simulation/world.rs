@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How exact the simulated network is. Inside of a host time is exact.
-const TICK: Duration = Duration::from_millis(20);
+const TICK: Duration = Duration::from_millis(40);
 
 /// Plays a scenario with this client.
 pub(crate) fn play(scenario: &Scenario, make: Make) -> Vec<Entry> {
