@@ -39,7 +39,7 @@ pub(crate) enum AsMood {
     Well,
     /// After this long.
     Slow(Duration),
-    /// The same token again, as long as it lives.
+    /// The same token again, as long as it was meant to live, good or not.
     Caching,
     /// With this status, and the seconds of a `Retry-After`.
     Status(u16, Option<u64>),
@@ -180,7 +180,7 @@ impl Scenario {
         let quiet = QUIET.as_millis() as u64;
         let from = dice.between(500, quiet - 1000 - lasts.as_millis() as u64);
         let to = from + lasts;
-        let (begin, end) = match dice.below(10) {
+        let (begin, end) = match dice.below(12) {
             0 | 1 => {
                 let mood = as_mood(dice);
                 (Trouble::As(mood), Trouble::As(AsMood::Well))
@@ -191,22 +191,22 @@ impl Scenario {
                 (Trouble::Api(api, mood), Trouble::Api(api, ApiMood::Well))
             }
             4 => (Trouble::Crash, Trouble::Start),
-            5 => {
+            5..=7 => {
                 // Down for a moment only: this is what a rollover looks like.
                 self.troubles.push((from, Trouble::Crash));
                 self.troubles
                     .push((from + dice.between(0, 300), Trouble::Start));
                 return;
             }
-            6 => {
+            8 => {
                 let (a, b) = link(dice);
                 (Trouble::Partition(a, b), Trouble::Repair(a, b))
             }
-            7 => {
+            9 => {
                 let (a, b) = link(dice);
                 (Trouble::Hold(a, b), Trouble::Release(a, b))
             }
-            8 => (
+            10 => (
                 Trouble::Latency(dice.between(300, 1500)),
                 Trouble::Latency(self.latency),
             ),

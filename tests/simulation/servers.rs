@@ -35,8 +35,9 @@ pub(crate) struct Backend(Arc<Mutex<State>>);
 pub(crate) struct State {
     /// Until when each token is good.
     tokens: BTreeMap<String, Duration>,
-    /// The last one of each client.
-    last: BTreeMap<usize, String>,
+    /// The last one of each client, and until when it is handed out again by a server that caches:
+    /// even when it isn't good any more.
+    last: BTreeMap<usize, (String, Duration)>,
     minted: u64,
     dice: Dice,
     pub(crate) lifetime: Duration,
@@ -68,24 +69,21 @@ impl State {
     /// A rollover: no token of before is good any more.
     pub(crate) fn forget(&mut self) {
         self.tokens.clear();
-        self.last.clear();
     }
 
     fn grant(&mut self, client: usize) -> Response<Full<Bytes>> {
         let now = now();
-        let known = self.last.get(&client).filter(|_| {
-            // The server caches.
-            self.mood == AsMood::Caching
+        let cached = self.last.get(&client).cloned().filter(|(_, until)| {
+            self.mood == AsMood::Caching && *until > now + Duration::from_secs(2)
         });
-        let (token, until) = known
-            .and_then(|token| Some((token.clone(), *self.tokens.get(token)?)))
-            .filter(|(_, until)| *until > now + Duration::from_secs(2))
-            .unwrap_or_else(|| {
-                self.minted += 1;
-                (format!("token-{}", self.minted), now + self.lifetime)
-            });
-        self.tokens.insert(token.clone(), until);
-        self.last.insert(client, token.clone());
+        let (token, until) = cached.unwrap_or_else(|| {
+            self.minted += 1;
+            let token = format!("token-{}", self.minted);
+            let until = now + self.lifetime;
+            self.tokens.insert(token.clone(), until);
+            (token, until)
+        });
+        self.last.insert(client, (token.clone(), until));
         let lifetime = (until - now).as_secs();
         let refresh_in = self
             .refresh_in

@@ -84,11 +84,7 @@ fn strike(sim: &mut Sim<'_>, trouble: Trouble, backend: &Backend, recorder: &Rec
             sim.crash(Host::AuthorizationServer.name());
             backend.lock().forget();
         }
-        Trouble::Start => {
-            if !sim.is_host_running(Host::AuthorizationServer.name()) {
-                sim.bounce(Host::AuthorizationServer.name());
-            }
-        }
+        Trouble::Start => start(sim),
         Trouble::Lifetime(lifetime) => backend.lock().lifetime = lifetime,
         Trouble::RestartClient(host) => {
             recorder.crash(host);
@@ -113,10 +109,11 @@ fn calm_down(sim: &mut Sim<'_>, backend: &Backend) {
         backend.mood = AsMood::Well;
         backend.moods = [ApiMood::Well; APIS];
     }
-    strike_start(sim);
+    start(sim);
 }
 
-fn strike_start(sim: &mut Sim<'_>) {
+/// Starts the authorization server, unless it is up.
+fn start(sim: &mut Sim<'_>) {
     if !sim.is_host_running(Host::AuthorizationServer.name()) {
         sim.bounce(Host::AuthorizationServer.name());
     }
