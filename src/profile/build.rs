@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     client_auth::{
-        ClientSecretBasic, ClientSecretJwt, ClientSecretPost, NoClientAuth, PrivateKeyJwt,
-        SelfSignedTlsClientAuth, TlsClientAuth,
+        ClientSecret, ClientSecretBasic, ClientSecretJwt, ClientSecretPost, NoClientAuth,
+        PrivateKeyJwt, SelfSignedTlsClientAuth, TlsClientAuth,
     },
     error::BoxError,
     grant::{BuildError, ClientCredentials, ClientCredentialsBuilder},
@@ -212,7 +212,12 @@ impl Profile {
                 Some(path) => assertion.signed_by(self.signer(path, &assertion.header)?),
             }),
             Auth::Secret(place, by) => {
+                // It may change; that it is there at all is seen now.
                 let secret = self.secret(place, &place.key("client_secret"))?;
+                let secret = match place {
+                    SecretPlace::File(path) => ClientSecret::file(path),
+                    SecretPlace::Given(_) | SecretPlace::Variable(_) => secret.into(),
+                };
                 match by {
                     BySecret::Post => builder.auth(ClientSecretPost::new(secret)),
                     BySecret::Jwt(terms) => builder.auth(terms.of_secret(secret)),
@@ -442,7 +447,7 @@ impl Assertion {
 }
 
 impl AssertionTerms {
-    fn of_secret(&self, secret: SecretString) -> ClientSecretJwt {
+    fn of_secret(&self, secret: ClientSecret) -> ClientSecretJwt {
         let auth = ClientSecretJwt::new(secret).audience(self.audience.clone());
         let auth = match &self.typ {
             Choice::Usual => auth,
