@@ -109,6 +109,11 @@ impl Profile {
         let settings = &self.0.settings;
         let source = self.build(more(self.source_builder()?))?;
         let builder = TokenHandle::builder(source).lifetime(settings.lifetime.clone());
+        let builder = if settings.revoke_on_shutdown {
+            builder.revoke_on_shutdown()
+        } else {
+            builder
+        };
         Ok(match settings.fetch_deadline {
             Some(deadline) => builder.fetch_deadline(deadline),
             None => builder,
@@ -167,6 +172,9 @@ impl Profile {
         }
         if let Some(url) = &settings.mtls_token_endpoint {
             builder = builder.mtls_token_endpoint(url);
+        }
+        if let Some(url) = &settings.revocation_endpoint {
+            builder = builder.revocation_endpoint(url);
         }
         if let Some(trust) = self.trust()? {
             builder = builder.trust(trust);
