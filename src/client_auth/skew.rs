@@ -184,11 +184,13 @@ mod tests {
         assert_eq!(far.correction(), 300);
     }
 
+    /// The date, another attempt, the correction from then on, and whether that is accepted.
+    type Step = (i64, Option<Corrected>, i64, bool);
+
     #[test]
     fn what_is_known_follows_what_the_server_shows_and_accepts() {
         let corrected = |apart, correction| Some(Corrected { apart, correction });
-        // (the date, another attempt, the correction from then on, then accepted)
-        let scenes: [&[(i64, Option<Corrected>, i64, bool)]; 6] = [
+        let scenes: [&[Step]; 6] = [
             // The clocks agree: it was something else.
             &[(0, None, 0, false), (3, None, 0, false)],
             // They don't, and that was it; later they do again.
