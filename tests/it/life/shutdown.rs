@@ -8,10 +8,11 @@ use tokio::{
     time::sleep,
 };
 use tower_oauth::{
-    ErrorKind,
+    ErrorKind, TokenError,
     events::Event,
-    grant::{Fetched, source_fn},
+    grant::{Fetched, TokenSource, source_fn},
     refresh::{TokenHandle, TokenHandleBuilder},
+    token::{AccessToken, Cause},
 };
 
 use super::{seconds, settle, tasks};
@@ -121,7 +122,7 @@ async fn the_token_is_revoked_once_however_many_shut_the_handle_down() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_revocation_that_hangs_or_panics_delays_a_shutdown_to_its_deadline_at_most() {
+async fn a_revocation_that_hangs_delays_a_shutdown_to_its_deadline_at_most() {
     let world = World::new();
     let told = Told::default();
     let builder = world.builder().revoke_on_shutdown();
@@ -138,6 +139,31 @@ async fn a_revocation_that_hangs_or_panics_delays_a_shutdown_to_its_deadline_at_
     assert_eq!(
         told.all(),
         ["closed", "not revoked: the token wasn't revoked within 3s"]
+    );
+}
+
+struct PanicsAtTheEnd;
+
+impl TokenSource for PanicsAtTheEnd {
+    async fn fetch(&self, _: Cause) -> Result<Fetched, TokenError> {
+        Ok(Fetched::new(token(1)))
+    }
+
+    async fn revoke(&self, _: &AccessToken) -> Result<(), TokenError> {
+        panic!("the source was told to panic")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_that_panics_is_told_like_any_other_failure() {
+    let told = Told::default();
+    let handle = told.by(TokenHandle::builder(PanicsAtTheEnd).revoke_on_shutdown());
+    handle.ready().await.unwrap();
+    handle.shutdown().await;
+    let expected = "not revoked: the token source panicked";
+    assert_eq!(
+        (told.all(), tasks()),
+        (vec!["closed".into(), expected.into()], 0)
     );
 }
 

@@ -235,11 +235,10 @@ async fn a_wrong_key_beside_a_wrong_clock_costs_one_request_more_and_heals_eithe
         assert_eq!(transport.requests().len(), 29);
         assert_eq!(told.lock().unwrap().len(), 1);
         *registered.lock().unwrap() = true;
-        let mut failures = 0;
-        while fetch(&source).await.is_err() {
-            failures += 1;
-        }
-        assert!(failures <= 1, "{failures}");
+        let first = fetch(&source).await;
+        // If that was the other one's turn, it is this one's now.
+        let second = fetch(&source).await;
+        assert!(second.is_ok(), "{right}: {first:?} {second:?}");
         fetch(&source).await.unwrap();
     }
 }
