@@ -4,6 +4,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
+use tower_oauth::testing::Client;
 
 use super::world::World;
 
@@ -39,6 +40,8 @@ pub(crate) async fn mtls_token_endpoint(world: &World) {
 }
 
 pub(crate) async fn revocation(world: &World) {
+    let client = Client::client_secret_basic("orders", "hunter 2");
+    world.server.register(client);
     let endpoint = world.server.revocation_endpoint();
     let endpoint = format!("revocation_endpoint = \"{endpoint}\"\n");
     for (revokes, revocations) in [(false, 0), (true, 1)] {
