@@ -91,7 +91,7 @@ where
             return Poll::Ready(Some(Err("the body was taken for a second send".into())));
         }
         if state.claimed {
-            return state.wait(cx);
+            return wait(state, cx);
         }
         if let Some(frame) = state.tape.play() {
             return Poll::Ready(Some(Ok(frame)));
@@ -102,7 +102,7 @@ where
             Stream::Failed => return Poll::Ready(Some(Err("the body has failed before".into()))),
         };
         match polled {
-            Poll::Pending => state.wait(cx),
+            Poll::Pending => wait(state, cx),
             Poll::Ready(Some(Ok(frame))) => {
                 let frame = frame.map_data(|mut data| data.copy_to_bytes(data.remaining()));
                 state.tape.record(&frame);
@@ -263,18 +263,22 @@ impl<B> fmt::Debug for ReplaySpare<B> {
 // ===== impl State =====
 
 impl<B> State<B> {
-    fn wait<T>(&mut self, cx: &Context<'_>) -> Poll<T> {
-        match &mut self.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            None => self.waker = Some(cx.waker().clone()),
-        }
-        Poll::Pending
-    }
-
     fn fail(&mut self) {
         self.stream = Stream::Failed;
         self.tape.erase();
     }
+}
+
+/// Leaves the waker to whoever ends the wait.
+fn wait<B, T>(mut state: MutexGuard<'_, State<B>>, cx: &Context<'_>) -> Poll<T> {
+    let known = state.waker.as_ref();
+    if !known.is_some_and(|known| known.will_wake(cx.waker())) {
+        let stale = state.waker.replace(cx.waker().clone());
+        // It may hold the last of a task, and that a spare of this body, which wants the lock.
+        drop(state);
+        drop(stale);
+    }
+    Poll::Pending
 }
 
 /// Ends the claim and wakes the handle that was parked, or turned stale while it waited.

@@ -1,6 +1,7 @@
 //! Bodies of all kinds and lengths on their way through the layer.
 
 mod abort;
+mod breaks;
 mod budget;
 pub(crate) mod order;
 mod repeat;

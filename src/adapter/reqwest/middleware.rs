@@ -34,7 +34,11 @@ use crate::{
 /// # Redirects
 ///
 /// The client follows them by itself, below, and takes the token off where the origin changes. The
-/// answer of another origin than the token was sent to is never taken for a rejection of it.
+/// answer of another origin than the token was sent to is never taken for a rejection of it. Only the
+/// last address is known here: a redirect elsewhere *and back* ends without the token where it should
+/// have one, and its 401 is taken for a rejection. The call then goes the same way once more, with
+/// its body if that goes along with redirects. For a server that sends calls anywhere, build the
+/// client with [`Policy::none`](reqwest::redirect::Policy::none).
 ///
 /// # Timeouts
 ///

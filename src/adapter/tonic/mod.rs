@@ -78,7 +78,9 @@
 //! then no message of a response was there yet. Messages that were sent are kept, up to
 //! [`replay_limit`], and a stream that is still open goes on behind them, so a bidirectional call
 //! heals like a unary one. With more than that sent, the caller gets the refusal, while a new
-//! token is fetched for the calls that come next. A call that must never be sent twice needs a layer with `replay_limit(0)`.
+//! token is fetched for the calls that come next. A call that must never be sent twice has a [`Repeat`]
+//! in its extensions: `request.extensions_mut().insert(Repeat::Never)` on the [`tonic::Request`]. A
+//! layer with `replay_limit(0)` never sends any twice.
 //!
 //! A stream of responses that has begun is never repeated. A server that refuses the token in the
 //! *trailers* of such a stream, because it expired on the way, isn't heard here either: it would
@@ -95,6 +97,7 @@
 //!
 //! [`AllowedOrigins::without_authority`]: crate::service::AllowedOrigins::without_authority
 //! [`OAuthLayer`]: crate::service::OAuthLayer
+//! [`Repeat`]: crate::service::Repeat
 //! [`Status`]: tonic::Status
 //! [`TokenHandle::invalidate`]: crate::refresh::TokenHandle::invalidate
 //! [`rejection_as_error`]: crate::service::OAuthLayer::rejection_as_error

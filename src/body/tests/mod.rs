@@ -285,6 +285,25 @@ fn a_take_wakes_a_send_that_waits_for_the_stream() {
     assert_eq!(second.drain(), ended("one"));
 }
 
+/// As of a task whose last handle is the waker, and that ends with it.
+struct Owning(#[allow(dead_code, reason = "it is dropped")] ReplaySpare<Source>);
+
+impl Wake for Owning {
+    fn wake(self: Arc<Self>) {}
+}
+
+#[test]
+fn a_waker_that_owns_the_spare_may_go_when_another_comes() {
+    let (_gate, body) = source([data("one")]);
+    let (mut first, spare) = arm(body, LIMIT);
+    let waker = Waker::from(Arc::new(Owning(spare.clone())));
+    let polled = Pin::new(&mut first.body).poll_frame(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    drop(waker);
+    assert_eq!(first.poll(), Polled::Pending);
+    assert!(spare.is_retryable());
+}
+
 #[test]
 fn a_frame_that_comes_during_a_claim_is_not_lost() {
     let (gate, body) = source([data("one")]);

@@ -1,6 +1,13 @@
 //! reqwest follows redirects below the middleware.
 
+use std::sync::{Arc, OnceLock};
+
 use http::{StatusCode, header::AUTHORIZATION};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
 use tower_oauth::{
     service::{Rejected, RejectedReason},
     testing::{Answer, FakeResource},
@@ -9,7 +16,7 @@ use tower_oauth::{
 use super::{
     plain::{self, Plain, refusal},
     stream::streamed,
-    world::{World, api, layer, plain_client},
+    world::{World, api, client, layer, plain_client},
 };
 use crate::support;
 
@@ -111,6 +118,91 @@ async fn a_stream_that_is_kept_does_not_follow_a_redirect() {
         assert_eq!(response.status(), StatusCode::TEMPORARY_REDIRECT);
     }
     assert_eq!(hostile.calls(), 0);
+}
+
+/// One port for both: TLS goes to the one, and all else to the other.
+async fn shared_port(tls: String, plain: String) -> (String, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let authority = listener.local_addr().unwrap().to_string();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((mut near, _)) = listener.accept().await {
+            let (tls, plain) = (tls.clone(), plain.clone());
+            connections.spawn(async move {
+                let mut first = [0];
+                near.peek(&mut first).await.unwrap();
+                // 22 begins a handshake (RFC 8446 section 5.1).
+                let far = if first == [22] { tls } else { plain };
+                let mut far = TcpStream::connect(far).await.unwrap();
+                // Either may be gone.
+                let _ = copy_bidirectional(&mut near, &mut far).await;
+            });
+        }
+    });
+    (authority, tasks)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_port_without_tls_gets_no_token_either() {
+    let world = World::new().await;
+    let plain = Plain::start(|_| async { Ok(refusal()) }).await;
+    let tls = world.resource.origin().replace("https://", "");
+    let (authority, _tasks) = shared_port(tls, plain.origin().replace("http://", "")).await;
+    let address = format!("http://{authority}/steal");
+    let found = to(StatusCode::FOUND, &address);
+    world.resource.set_acceptance(found);
+    let origin = format!("https://{authority}");
+    let api = api(client(&world.pki), layer(world.handle.clone(), &origin));
+    let response = api.get(format!("{origin}/orders")).send().await.unwrap();
+    assert_eq!(response.url().as_str(), address);
+    assert_eq!(world.resource.counters().accepted, 1);
+    let [(_, headers)] = &plain.calls()[..] else {
+        panic!("{:?}", plain.paths());
+    };
+    assert!(!headers.contains_key(AUTHORIZATION), "{headers:?}");
+    assert!(response.extensions().get::<Rejected>().is_none());
+    assert_eq!(world.token_requests(), 1);
+}
+
+/// The client takes the token off on the way, and nothing tells that from here.
+#[tokio::test]
+async fn a_refusal_behind_a_redirect_elsewhere_and_back_is_one_but_elsewhere_never_has_the_token() {
+    let world = support::World::new();
+    world.latency(std::time::Duration::ZERO);
+    let back = Arc::new(OnceLock::new());
+    let to = Arc::clone(&back);
+    let elsewhere = Plain::start(move |_| {
+        let back: &String = to.get().unwrap();
+        let answer = plain::redirect(StatusCode::TEMPORARY_REDIRECT, back);
+        async { Ok(answer) }
+    })
+    .await;
+    let away = elsewhere.url("/steal");
+    let server = Plain::start(move |request| {
+        let answer = match request.uri().path() {
+            "/old" => plain::redirect(StatusCode::TEMPORARY_REDIRECT, &away),
+            _ => refusal(),
+        };
+        async { Ok(answer) }
+    })
+    .await;
+    back.set(server.url("/new")).unwrap();
+    let handle = world.handle();
+    handle.ready().await.unwrap();
+    let api = api(plain_client(), layer(handle, &server.origin()));
+    let response = api.post(server.url("/old")).body("an order").send().await;
+    let response = response.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    let rejected = response.extensions().get::<Rejected>().unwrap();
+    assert!(matches!(rejected.reason(), RejectedReason::Again));
+    // Once for each send; a third there never is.
+    assert_eq!(elsewhere.paths(), ["/steal"; 2]);
+    for (path, headers) in elsewhere.calls().iter().chain(&server.calls()) {
+        let has_token = headers.contains_key(AUTHORIZATION);
+        assert_eq!(has_token, path == "/old", "{path}");
+    }
+    assert_eq!(world.fetches(), 2);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use tower_oauth::{
     adapter::reqwest::OAuthMiddleware,
     service::{Rejected, RejectedReason},
-    testing::FakeResourceBuilder,
+    testing::{FakeResourceBuilder, ReceivedBody},
 };
 
 use super::{
@@ -48,9 +48,18 @@ impl Order {
         (0..length).map(|at| (at * 31 + self.0) as u8).collect()
     }
 
+    fn is_stream(self) -> bool {
+        self.shape().1
+    }
+
     fn is_kept(self) -> bool {
-        let (length, is_stream) = self.shape();
-        !is_stream || length <= 64 * KIB
+        !self.is_stream() || self.shape().0 <= 64 * KIB
+    }
+
+    /// Whether a resource has read exactly this.
+    fn is(self, body: &ReceivedBody) -> bool {
+        let expected = self.is_stream().then(trailers);
+        body.is(&self.content()) && body.trailers() == expected.as_ref()
     }
 
     async fn send(self, api: ClientWithMiddleware, url: String) -> (Self, reqwest::Response) {
@@ -59,8 +68,12 @@ impl Order {
             (_, true) => streamed(&content),
             _ => Body::from(content),
         };
-        let call = api.post(url).header("x-order", self.0).body(body);
-        (self, call.send().await.unwrap())
+        let mut call = api.post(url).header("x-order", self.0);
+        if self.is_stream() {
+            // Over HTTP/1.1 only trailers that are announced are sent.
+            call = call.header("trailer", "x-sum");
+        }
+        (self, call.body(body).send().await.unwrap())
     }
 }
 
@@ -112,32 +125,29 @@ async fn a_rollover_during_a_thousand_mixed_calls_is_healed_by_one_fetch() {
                 assert_eq!(response.text().await.unwrap(), "ok\n");
             }
         }
+        assert!(refused > 0, "none outgrew the limit");
         assert_eq!(world.token_requests(), 2, "{version:?}");
         assert_eq!(world.resource.counters().accepted, (CALLS - refused) as u64);
-        check(&world, version);
+        check(&world);
     }
 }
 
-/// What the resource took is what was sent, and it took each at most once.
-fn check(world: &World, version: Version) {
-    let mut accepted = HashMap::new();
+/// What the resource read is what was sent; it took each at most once, and refused each at most once.
+fn check(world: &World) {
+    let mut calls = HashMap::<_, Vec<_>>::new();
     for call in world.resource.calls() {
         let number = call.headers()["x-order"].to_str().unwrap();
         let order = Order(number.parse().unwrap());
         let body = call.body().unwrap();
-        if body.is_complete() {
-            assert!(body.is(&order.content()), "{:?} {body:?}", order.shape());
-        }
-        if call.accepted() == Some(true) {
-            assert!(body.is_complete());
-            // Over HTTP/1.1 a server must ask for them.
-            if order.shape().1 && version == Version::HTTP_2 {
-                assert_eq!(body.trailers(), Some(&trailers()));
-            }
-            *accepted.entry(order.0).or_insert(0) += 1;
-        }
+        assert!(order.is(body), "{:?} {body:?}", order.shape());
+        let accepted = call.accepted().unwrap();
+        calls.entry(order.0).or_default().push(accepted);
     }
-    assert!(accepted.values().all(|&times| times == 1));
+    assert_eq!(calls.len(), CALLS);
+    for (number, accepted) in calls {
+        let as_it_may = matches!(accepted[..], [true] | [false] | [false, true]);
+        assert!(as_it_may, "{number} {accepted:?}");
+    }
 }
 
 // One thread: what is counted below the layer is known to it before anything else happens.
@@ -163,6 +173,7 @@ async fn streams_that_hold_until_they_are_refused_are_all_healed() {
             feed.data(&content.split_to(10 * KIB));
             feeds.push((feed, content));
             let call = api.post(world.orders()).header("x-order", order.0);
+            let call = call.header("trailer", "x-sum");
             calls.spawn(call.body(body).send());
         }
         world.resource.wait_until_held(feeds.len()).await;
@@ -190,7 +201,7 @@ async fn streams_that_hold_until_they_are_refused_are_all_healed() {
         for call in read.iter().filter(|it| it.accepted() == Some(true)) {
             let number = call.headers()["x-order"].to_str().unwrap();
             let order = Order(number.parse().unwrap());
-            assert!(call.body().unwrap().is(&order.content()));
+            assert!(order.is(call.body().unwrap()), "{:?}", call.body());
         }
     }
 }

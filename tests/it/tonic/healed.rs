@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use tonic::{Code, codegen::tokio_stream};
+use tower_oauth::service::Repeat;
 
 use super::{Digest, Orders, Refuse, Scene, fed, message};
 
@@ -110,6 +111,23 @@ async fn a_call_that_must_not_be_sent_twice_is_not() {
     let refused = scene.api_with(layer).place(message(10)).await;
     assert_eq!(refused.unwrap_err().code(), Code::Unauthenticated);
     assert_eq!(scene.server.counters().refused, 1);
+}
+
+#[tokio::test]
+async fn nor_is_one_that_says_so_itself() {
+    let scene = Scene::after_a_rollover(Refuse::Late).await;
+    let mut request = tonic::Request::new(message(10));
+    request.extensions_mut().insert(Repeat::Never);
+    let refused = scene.api().place(request).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated);
+    assert!(
+        refused.message().contains("must not be sent twice"),
+        "{refused}"
+    );
+    scene.renewed(2).await;
+    assert_eq!(scene.counted(), (1, 0, 2));
+    scene.api().place(message(10)).await.unwrap();
+    assert_eq!(scene.counted(), (1, 1, 2));
 }
 
 #[tokio::test]
