@@ -1,8 +1,12 @@
 //! Values that must not be seen: they format as `[redacted]` and are wiped when dropped.
 
+mod file;
+
 use std::{collections::HashSet, fmt};
 
 use zeroize::Zeroizing;
+
+pub(crate) use self::file::read_file;
 
 /// A secret text, such as a client secret.
 ///

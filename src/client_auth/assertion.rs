@@ -35,7 +35,8 @@ impl Terms {
         &'a self,
         context: &'a AuthContext<'_>,
     ) -> Result<Claims<'a>, TokenError> {
-        let now = context.now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = context.server_time();
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Claims {
             iss: context.client_id(),
             sub: context.client_id(),

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-use super::{AuthContext, ClientAuth};
+use super::{AuthContext, ClientAuth, ClientSecret, Refused};
 use crate::{
     error::TokenError,
     protocol::{TokenRequest, form_encode},
@@ -19,13 +19,13 @@ use crate::{
 /// it, [`PrivateKeyJwt`](super::PrivateKeyJwt) or [`TlsClientAuth`](super::TlsClientAuth) is better.
 #[derive(Clone, Debug)]
 pub struct ClientSecretBasic {
-    secret: SecretString,
+    secret: ClientSecret,
     form_encoding: bool,
 }
 
 impl ClientSecretBasic {
-    /// Authenticates with this secret.
-    pub fn new(secret: impl Into<SecretString>) -> Self {
+    /// Authenticates with this secret; a [`ClientSecret`] may change.
+    pub fn new(secret: impl Into<ClientSecret>) -> Self {
         Self {
             secret: secret.into(),
             form_encoding: true,
@@ -43,8 +43,8 @@ impl ClientSecretBasic {
         self
     }
 
-    fn authorization(&self, client_id: &str) -> HeaderValue {
-        let secret = self.secret.expose();
+    fn authorization(&self, client_id: &str, secret: &SecretString) -> HeaderValue {
+        let secret = secret.expose();
         let pair = if self.form_encoding {
             let (client_id, secret) = (form_encode(client_id), form_encode(secret));
             Zeroizing::new(format!("{}:{}", *client_id, *secret))
@@ -72,8 +72,9 @@ impl ClientAuth for ClientSecretBasic {
         context: &AuthContext<'_>,
         request: &mut TokenRequest,
     ) -> Result<(), TokenError> {
-        request.hide(self.secret.expose());
-        request.set_authorization(self.authorization(context.client_id()));
+        let secret = self.secret.read().await?;
+        request.hide(secret.expose());
+        request.set_authorization(self.authorization(context.client_id(), &secret));
         Ok(())
     }
 
@@ -81,6 +82,10 @@ impl ClientAuth for ClientSecretBasic {
         let hint = "client_id or secret is wrong, or the client is registered for another method; a \
              server that doesn't form-decode them needs `without_form_encoding()`";
         Some(hint.into())
+    }
+
+    async fn reconsider(&self, refused: &Refused<'_>) -> bool {
+        self.secret.has_changed(refused).await
     }
 }
 
@@ -98,16 +103,22 @@ mod tests {
         assert_eq!(cases.len(), 12);
         for case in cases {
             let client_id = case["client_id"].as_str().unwrap();
-            let auth = ClientSecretBasic::new(case["client_secret"].as_str().unwrap());
+            let secret = SecretString::from(case["client_secret"].as_str().unwrap());
+            let auth = ClientSecretBasic::new(secret.clone());
             assert_eq!(
-                auth.authorization(client_id),
+                auth.authorization(client_id, &secret),
                 case["authorization"].as_str().unwrap(),
                 "{}",
                 case["id"]
             );
             if let Some(raw) = case["authorization_without_encoding_step"].as_str() {
                 let auth = auth.without_form_encoding();
-                assert_eq!(auth.authorization(client_id), raw, "{}", case["id"]);
+                assert_eq!(
+                    auth.authorization(client_id, &secret),
+                    raw,
+                    "{}",
+                    case["id"]
+                );
             }
         }
     }

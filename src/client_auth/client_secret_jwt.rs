@@ -1,7 +1,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use super::{
-    Audience, AuthContext, ClientAuth,
+    Audience, AuthContext, ClientAuth, ClientSecret, Refused,
     assertion::{self, Terms},
 };
 use crate::{
@@ -26,13 +26,13 @@ const SHORTEST: usize = 32;
 /// [`audience`](Self::audience).
 #[derive(Clone, Debug)]
 pub struct ClientSecretJwt {
-    secret: SecretString,
+    secret: ClientSecret,
     terms: Terms,
 }
 
 impl ClientSecretJwt {
-    /// Signs assertions with this secret of 32 octets at least.
-    pub fn new(secret: impl Into<SecretString>) -> Self {
+    /// Signs assertions with this secret of 32 octets at least; a [`ClientSecret`] may change.
+    pub fn new(secret: impl Into<ClientSecret>) -> Self {
         Self {
             secret: secret.into(),
             terms: Terms::default(),
@@ -80,7 +80,9 @@ impl ClientAuth for ClientSecretJwt {
         request: &mut TokenRequest,
     ) -> Result<(), TokenError> {
         let claims = self.terms.claims(context)?;
-        let secret = self.secret.expose();
+        let secret = self.secret.read().await?;
+        long_enough(&secret)?;
+        let secret = secret.expose();
         let assertion = mac_jws(secret.as_bytes(), self.terms.typ.as_deref(), &claims)?;
         assertion::put(&assertion, context, request);
         // It isn't sent, but the server knows it.
@@ -89,15 +91,8 @@ impl ClientAuth for ClientSecretJwt {
     }
 
     fn validate(&self) -> Result<(), TokenError> {
-        let octets = self.secret.expose().len();
-        if octets < SHORTEST {
-            return Err(TokenError::new(
-                ErrorKind::Configuration,
-                format!(
-                    "the secret has {octets} octets, and `client_secret_jwt` needs {SHORTEST} at \
-                     least: have the server make a longer one"
-                ),
-            ));
+        if let Some(secret) = self.secret.at_hand() {
+            long_enough(&secret)?;
         }
         self.terms.validate()
     }
@@ -120,6 +115,26 @@ impl ClientAuth for ClientSecretJwt {
             self.terms.typ.as_deref().unwrap_or("none"),
         )))
     }
+
+    async fn reconsider(&self, refused: &Refused<'_>) -> bool {
+        // With another secret the time is another, too.
+        let corrected = refused.corrects_clock();
+        self.secret.has_changed(refused).await || corrected
+    }
+}
+
+fn long_enough(secret: &SecretString) -> Result<(), TokenError> {
+    let octets = secret.expose().len();
+    if octets >= SHORTEST {
+        return Ok(());
+    }
+    Err(TokenError::new(
+        ErrorKind::Configuration,
+        format!(
+            "the secret has {octets} octets, and `client_secret_jwt` needs {SHORTEST} at least: \
+             have the server make a longer one"
+        ),
+    ))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
-use super::{AuthContext, ClientAuth};
-use crate::{error::TokenError, protocol::TokenRequest, secret::SecretString};
+use super::{AuthContext, ClientAuth, ClientSecret, Refused};
+use crate::{error::TokenError, protocol::TokenRequest};
 
 /// `client_secret_post`: client_id and secret in the form (RFC 6749 section 2.3.1).
 ///
@@ -10,12 +10,12 @@ use crate::{error::TokenError, protocol::TokenRequest, secret::SecretString};
 /// about.
 #[derive(Clone, Debug)]
 pub struct ClientSecretPost {
-    secret: SecretString,
+    secret: ClientSecret,
 }
 
 impl ClientSecretPost {
-    /// Authenticates with this secret.
-    pub fn new(secret: impl Into<SecretString>) -> Self {
+    /// Authenticates with this secret; a [`ClientSecret`] may change.
+    pub fn new(secret: impl Into<ClientSecret>) -> Self {
         Self {
             secret: secret.into(),
         }
@@ -33,7 +33,8 @@ impl ClientAuth for ClientSecretPost {
         request: &mut TokenRequest,
     ) -> Result<(), TokenError> {
         request.set("client_id", context.client_id());
-        request.set_secret("client_secret", self.secret.expose());
+        let secret = self.secret.read().await?;
+        request.set_secret("client_secret", secret.expose());
         Ok(())
     }
 
@@ -41,6 +42,10 @@ impl ClientAuth for ClientSecretPost {
         let hint = "client_id or secret is wrong, or the client is registered for another method: \
              servers that offer secrets in the header only want `ClientSecretBasic`";
         Some(hint.into())
+    }
+
+    async fn reconsider(&self, refused: &Refused<'_>) -> bool {
+        self.secret.has_changed(refused).await
     }
 }
 

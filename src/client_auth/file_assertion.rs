@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{AuthContext, ClientAuth, assertion::JWT_BEARER};
+use super::{AuthContext, ClientAuth, Refused, assertion::JWT_BEARER};
 use crate::{
     error::{ErrorKind, TokenError},
     protocol::TokenRequest,
@@ -27,7 +27,9 @@ const LIMIT: u64 = 64 * 1024;
 /// service account, the federated credential of an Entra ID workload, a SPIFFE JWT-SVID (RFC 7523
 /// section 2.2).
 ///
-/// The platform replaces it long before it expires, so it is read anew for each token request.
+/// The platform replaces it long before it expires, so it is read anew for each token request, and
+/// once more when the server answers `invalid_client`: if it is another one by then, that one is sent
+/// at once, in the same fetch.
 /// What it says, and to whom, is the platform's setting: its audience must be what the server
 /// expects.
 ///
@@ -69,6 +71,14 @@ impl FileAssertion {
         self.client_id = false;
         self
     }
+
+    async fn read(&self, now: SystemTime) -> Result<Zeroizing<String>, TokenError> {
+        let path = Arc::clone(&self.path);
+        tokio::task::spawn_blocking(move || read(&path, now))
+            .await
+            .map_err(|_| TokenError::new(ErrorKind::Internal, "reading was broken off"))?
+            .map_err(TokenError::from)
+    }
 }
 
 impl ClientAuth for FileAssertion {
@@ -85,11 +95,7 @@ impl ClientAuth for FileAssertion {
         context: &AuthContext<'_>,
         request: &mut TokenRequest,
     ) -> Result<(), TokenError> {
-        let path = Arc::clone(&self.path);
-        let now = context.now();
-        let assertion = tokio::task::spawn_blocking(move || read(&path, now))
-            .await
-            .map_err(|_| TokenError::new(ErrorKind::Internal, "reading was broken off"))??;
+        let assertion = self.read(context.now()).await?;
         if self.client_id {
             request.set("client_id", context.client_id());
         }
@@ -104,6 +110,11 @@ impl ClientAuth for FileAssertion {
              registered for this client_id (a federated credential), and its audience, which the \
              platform sets, must be what the server expects";
         Some(hint.into())
+    }
+
+    async fn reconsider(&self, refused: &Refused<'_>) -> bool {
+        let now = self.read(refused.context().now()).await;
+        now.is_ok_and(|assertion| !refused.was_told(&assertion))
     }
 }
 

@@ -1,7 +1,9 @@
-use std::{borrow::Cow, future::Future, pin::Pin, time::SystemTime};
+use std::{borrow::Cow, fmt, future::Future, pin::Pin, time::SystemTime};
 
+use super::skew::{Answered, Corrected, Skew};
 use crate::{
     error::TokenError,
+    events::{Event, Observer},
     keystore::{ClientIdentity, RotatingIdentity},
     protocol::{Endpoint, TokenRequest},
 };
@@ -92,6 +94,18 @@ pub trait ClientAuth: Send + Sync + 'static {
         let _ = context;
         None
     }
+
+    /// Whether there is something else to say by now to a server that answered `invalid_client`
+    /// (RFC 6749 section 5.2): another secret, another assertion. If so, one more request is made
+    /// within the same fetch, and no third. Default: no.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future is dropped when the fetch takes longer than its deadline.
+    fn reconsider(&self, refused: &Refused<'_>) -> impl Future<Output = bool> + Send {
+        let _ = refused;
+        std::future::ready(false)
+    }
 }
 
 /// What a method of client authentication may know about the request.
@@ -103,6 +117,7 @@ pub struct AuthContext<'a> {
     /// What it would be for a client that shows no certificate.
     pub(crate) conventional_endpoint: &'a Endpoint,
     pub(crate) now: SystemTime,
+    pub(crate) skew: &'a Skew,
     pub(crate) identity: Option<&'a ClientIdentity>,
 }
 
@@ -132,6 +147,61 @@ impl AuthContext<'_> {
     pub fn now(&self) -> SystemTime {
         self.now
     }
+
+    /// The time by the server's clock, as far as that is known to differ: for what is signed now.
+    pub fn server_time(&self) -> SystemTime {
+        self.skew.corrected(self.now)
+    }
+}
+
+/// A request whose credential the server didn't accept.
+pub struct Refused<'a> {
+    pub(crate) context: &'a AuthContext<'a>,
+    pub(crate) request: &'a TokenRequest,
+    /// `None`: the answer has no date.
+    pub(crate) answered: Option<Answered>,
+    pub(crate) observer: &'a dyn Observer,
+}
+
+impl Refused<'_> {
+    /// Where the request was made.
+    pub fn context(&self) -> &AuthContext<'_> {
+        self.context
+    }
+
+    /// Whether this very text was told the server as a credential
+    /// ([`TokenRequest::set_secret`], [`TokenRequest::hide`]).
+    pub fn was_told(&self, credential: &str) -> bool {
+        self.request.tells(credential)
+    }
+
+    /// Whether what was signed with [`AuthContext::server_time`] may have been refused for its
+    /// time: by its `Date`, the answer comes from a clock that is more than five seconds off. From
+    /// now on `server_time` is that clock's, by five minutes at most.
+    ///
+    /// While the new time hasn't brought a token either, later fetches try both in turn, with one
+    /// request each.
+    pub fn corrects_clock(&self) -> bool {
+        let Self { context, .. } = self;
+        let corrected = self.answered.and_then(|it| context.skew.refused(it));
+        if let Some(Corrected { apart, correction }) = corrected {
+            self.observer.event(&Event::ClocksApart {
+                server: context.issuer.unwrap_or(context.token_endpoint.origin()),
+                seconds: apart,
+                corrected_by: correction,
+            });
+        }
+        corrected.is_some()
+    }
+}
+
+impl fmt::Debug for Refused<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refused")
+            .field("context", &self.context)
+            .field("request", &self.request)
+            .finish_non_exhaustive()
+    }
 }
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -150,6 +220,7 @@ pub(crate) trait DynClientAuth: Send + Sync + 'static {
     fn needs_issuer(&self) -> bool;
     fn signing_algorithm(&self, identity: Option<&ClientIdentity>) -> Option<&'static str>;
     fn hint(&self, context: &AuthContext<'_>) -> Option<Cow<'static, str>>;
+    fn reconsider<'a>(&'a self, refused: &'a Refused<'_>) -> BoxFuture<'a, bool>;
 }
 
 impl<T: ClientAuth> DynClientAuth for T {
@@ -188,6 +259,10 @@ impl<T: ClientAuth> DynClientAuth for T {
     fn hint(&self, context: &AuthContext<'_>) -> Option<Cow<'static, str>> {
         ClientAuth::hint(self, context)
     }
+
+    fn reconsider<'a>(&'a self, refused: &'a Refused<'_>) -> BoxFuture<'a, bool> {
+        Box::pin(ClientAuth::reconsider(self, refused))
+    }
 }
 
 /// The context of a request to the alias of a server's token endpoint, for tests of methods.
@@ -202,6 +277,7 @@ macro_rules! with_context {
             conventional_endpoint: &$crate::protocol::Endpoint::new("https://as.example/token")
                 .unwrap(),
             now: std::time::UNIX_EPOCH + std::time::Duration::from_millis(1_700_000_000_999),
+            skew: &$crate::client_auth::Skew::default(),
             identity: None,
         }
     };

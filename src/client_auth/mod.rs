@@ -10,6 +10,7 @@
 
 mod assertion;
 mod audience;
+mod client_secret;
 mod client_secret_basic;
 #[cfg(feature = "jwt")]
 mod client_secret_jwt;
@@ -20,19 +21,24 @@ mod identity_signer;
 mod method;
 mod no_client_auth;
 mod private_key_jwt;
+mod skew;
 mod tls_client_auth;
 
 #[cfg(feature = "jwt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
 pub use self::client_secret_jwt::ClientSecretJwt;
-pub(crate) use self::method::DynClientAuth;
 pub use self::{
     audience::Audience,
+    client_secret::ClientSecret,
     client_secret_basic::ClientSecretBasic,
     client_secret_post::ClientSecretPost,
     file_assertion::{AssertionFileError, FileAssertion},
-    method::{AuthContext, ClientAuth},
+    method::{AuthContext, ClientAuth, Refused},
     no_client_auth::NoClientAuth,
     private_key_jwt::PrivateKeyJwt,
     tls_client_auth::{SelfSignedTlsClientAuth, TlsClientAuth},
+};
+pub(crate) use self::{
+    method::DynClientAuth,
+    skew::{Answered, Skew},
 };

@@ -1,7 +1,7 @@
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use super::{
-    Audience, AuthContext, ClientAuth,
+    Audience, AuthContext, ClientAuth, Refused,
     assertion::{self, Terms},
 };
 #[cfg(feature = "jwt")]
@@ -18,7 +18,8 @@ use crate::{
 ///
 /// An assertion is for the server's issuer, as the token source knows it; where that isn't
 /// accepted, for another [`audience`](Self::audience). Which key it is (`kid`, `x5t#S256`) the
-/// [`Signer`] says.
+/// [`Signer`] says. Its times are those of this machine; when the server refuses them and shows
+/// another time, those of the server ([`Refused::corrects_clock`]).
 #[derive(Clone)]
 pub struct PrivateKeyJwt {
     key: Key,
@@ -197,6 +198,10 @@ impl ClientAuth for PrivateKeyJwt {
             sent(key.key_id.as_deref()),
             sent(key.x5t_s256.as_deref()),
         )))
+    }
+
+    async fn reconsider(&self, refused: &Refused<'_>) -> bool {
+        refused.corrects_clock()
     }
 }
 

@@ -5,13 +5,15 @@ use crate::protocol::{Endpoint, InvalidEndpoint, Issuer, Metadata};
 /// Hosts of providers whose endpoints are elsewhere than their issuer.
 const PRESETS: &[(&str, &str)] = &[("https://accounts.google.com", "oauth2.googleapis.com")];
 
-/// The addresses of a server's token endpoint.
+/// The addresses of a server's endpoints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Endpoints {
     /// For clients that show no certificate.
     pub(crate) conventional: Endpoint,
     /// For this client.
     pub(crate) called: Endpoint,
+    /// Where this client revokes tokens (RFC 7009).
+    pub(crate) revocation: Option<Endpoint>,
 }
 
 impl Endpoints {
@@ -26,7 +28,13 @@ impl Endpoints {
         let check = |url: &str| endpoint(url, issuer, listed);
         let conventional = check(&metadata.token_endpoint)?;
         let alias = metadata.mtls_token_endpoint.as_deref().filter(|_| mtls);
+        let revocation = metadata.mtls_revocation_endpoint.as_ref();
+        let revocation = revocation
+            .filter(|_| mtls)
+            .or(metadata.revocation_endpoint.as_ref());
         Ok(Self {
+            // Tokens come without it: one that can't be believed is none.
+            revocation: revocation.and_then(|url| check(url).ok()),
             called: match alias {
                 Some(alias) => check(alias)?,
                 None => conventional.clone(),
@@ -149,7 +157,7 @@ mod tests {
         let vectors: Value = serde_json::from_str(vectors).unwrap();
         let cases = vectors["cases"].as_array().unwrap();
         assert_eq!(cases.len(), 7);
-        let mut other_endpoints = 0;
+        let (mut other_endpoints, mut revocations) = (0, 0);
         for case in cases {
             if case["endpoint"] != "token_endpoint" {
                 other_endpoints += 1;
@@ -163,12 +171,22 @@ mod tests {
             let endpoints = endpoints(metadata, &["mtls.example.com"], mtls).unwrap();
             let expected = case["expected"].as_str().unwrap();
             assert_eq!(endpoints.called.url(), expected, "{}", case["id"]);
+            // The documents have the two side by side, in one place or the other.
+            let revocation = endpoints.revocation.map(|it| it.url().to_owned());
+            if expected.ends_with("/token") && revocation.is_some() {
+                let own = metadata["mtls_endpoint_aliases"]["revocation_endpoint"].is_string();
+                let place = if mtls && own { "mtls" } else { "server" };
+                let revo = format!("https://{place}.example.com/revo");
+                assert_eq!(revocation, Some(revo), "{}", case["id"]);
+                revocations += 1;
+            }
             assert_eq!(
                 endpoints.conventional.url(),
                 metadata["token_endpoint"].as_str().unwrap()
             );
         }
         assert_eq!(other_endpoints, 1);
+        assert!(revocations >= 4, "{revocations}");
     }
 
     #[test]
@@ -200,6 +218,24 @@ mod tests {
         ] {
             let found = with(issuer, endpoint, listed).unwrap();
             assert_eq!(found.called.url(), endpoint);
+        }
+    }
+
+    #[test]
+    fn a_revocation_endpoint_elsewhere_is_none_and_costs_no_token() {
+        for (url, believed) in [
+            ("https://as.example/revoke", true),
+            ("https://evil.example/revoke", false),
+            ("http://as.example/revoke", false),
+            ("nonsense", false),
+        ] {
+            let document = json!({
+                "issuer": "https://as.example",
+                "token_endpoint": "https://as.example/token",
+                "revocation_endpoint": url,
+            });
+            let found = endpoints(&document, &[], false).unwrap();
+            assert_eq!(found.revocation.is_some(), believed, "{url}");
         }
     }
 

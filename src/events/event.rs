@@ -142,6 +142,17 @@ pub enum Event<'a> {
         /// What isn't in it.
         value: &'a str,
     },
+    /// The server refused a signed assertion, and its clock shows another time than ours: a corrected
+    /// one is sent, and later assertions have that time, too. One of the two clocks is to be mended.
+    #[non_exhaustive]
+    ClocksApart {
+        /// The server: its issuer identifier if that is known, else the endpoint's origin.
+        server: &'a str,
+        /// By how many seconds its clock is ahead of ours; negative: behind.
+        seconds: i64,
+        /// By how many the times in assertions are corrected: five minutes at most.
+        corrected_by: i64,
+    },
     /// A request was sent a second time, with a newer token.
     #[non_exhaustive]
     Retried {
@@ -187,6 +198,14 @@ pub enum Event<'a> {
     },
     /// The handle was closed, or its last clone was dropped: there is no token any more.
     Closed,
+    /// The handle was shut down, and the server knows that its token isn't needed any more (RFC 7009).
+    TokenRevoked,
+    /// The handle was shut down, and its token couldn't be revoked: it stays good until it expires.
+    #[non_exhaustive]
+    TokenNotRevoked {
+        /// What went wrong.
+        error: &'a TokenError,
+    },
 }
 
 /// What came of a second send.

@@ -173,6 +173,17 @@ impl Observer for TracingObserver {
                 value,
                 "the server doesn't list what is used",
             ),
+            Event::ClocksApart {
+                server,
+                seconds,
+                corrected_by,
+            } => tracing::warn!(
+                target: "tower_oauth",
+                server,
+                seconds,
+                corrected_by,
+                "the server's clock shows another time, and assertions have it now",
+            ),
             Event::Retried { outcome } => tracing::debug!(
                 target: "tower_oauth",
                 outcome = outcome.name(),
@@ -225,6 +236,13 @@ impl Observer for TracingObserver {
                 "alarm is over: no token was refused for a while",
             ),
             Event::Closed => tracing::debug!(target: "tower_oauth", "token handle closed"),
+            Event::TokenRevoked => tracing::debug!(target: "tower_oauth", "token revoked"),
+            Event::TokenNotRevoked { error } => tracing::warn!(
+                target: "tower_oauth",
+                error = %error,
+                source = ?source(error),
+                "token not revoked, it stays good until it expires",
+            ),
         }
     }
 }

@@ -1,3 +1,4 @@
+mod attempt;
 mod binding;
 mod builder;
 mod keys;
@@ -20,14 +21,14 @@ use self::{
     server::{Named, Server},
 };
 use crate::{
-    client_auth::{AuthContext, DynClientAuth},
+    client_auth::{AuthContext, DynClientAuth, Skew},
     clock::Clock,
     discovery::{Asking, Discovery, Endpoints},
     error::TokenError,
     events::Observer,
     grant::{BuildError, Fetched, TokenSource},
     keystore::Change,
-    protocol::{Received, Scope, TokenRequest},
+    protocol::{Endpoint, Scope},
     secret::SecretString,
     token::{AccessToken, Cause},
     transport::TransportLimits,
@@ -35,8 +36,11 @@ use crate::{
 
 /// The client credentials grant: a program gets a token in its own name (RFC 6749 section 4.4).
 ///
-/// Each fetch puts the request together anew, with a fresh credential, and sends it once. A refresh
-/// token in the answer is ignored (section 4.4.3).
+/// Each fetch puts the request together anew, with a fresh credential, and sends it once; a second
+/// time only if the server doesn't know the client (`invalid_client`) and the method has something
+/// else to say by then: a secret that has changed, or the time of a clock that is off
+/// ([`ClientAuth::reconsider`](crate::client_auth::ClientAuth::reconsider)). A refresh token in the
+/// answer is ignored (section 4.4.3).
 ///
 /// Keys and certificates are those of the moment: with a
 /// [`RotatingIdentity`](crate::keystore::RotatingIdentity), a renewed one is tried by a fetch of
@@ -74,6 +78,8 @@ pub struct ClientCredentials {
     require_bound_tokens: bool,
     limits: TransportLimits,
     clock: Clock,
+    /// Clones share what was found out.
+    skew: Arc<Skew>,
     observer: OnceLock<Arc<dyn Observer>>,
 }
 
@@ -125,7 +131,7 @@ impl ClientCredentials {
                     client: set.client.clone(),
                     limits: self.limits.clone(),
                     clock: self.clock.clone(),
-                    observer: self.observer.get().cloned().unwrap_or_else(|| Arc::new(())),
+                    observer: self.observer(),
                     method: self.auth.method(),
                     algorithm: self.auth.signing_algorithm(set.of_auth.as_ref()),
                 };
@@ -134,46 +140,25 @@ impl ClientCredentials {
         }
     }
 
-    async fn request(&self, context: &AuthContext<'_>) -> Result<TokenRequest, TokenError> {
-        let mut request = TokenRequest::new("client_credentials");
-        let Parameters {
-            scope,
-            resources,
-            audiences,
-            extra,
-        } = &self.parameters;
-        request.set("scope", &scope.to_string());
-        for resource in resources {
-            request.append("resource", resource);
-        }
-        for audience in audiences {
-            request.append("audience", audience);
-        }
-        for (name, value) in extra {
-            request.set_secret(name.clone(), value.expose());
-        }
-        request.add_headers(&self.extra_headers);
-        self.auth.authenticate(context, &mut request).await?;
-        Ok(request)
+    fn observer(&self) -> Arc<dyn Observer> {
+        self.observer.get().cloned().unwrap_or_else(|| Arc::new(()))
     }
 
-    /// When it is the credential that the server doesn't like, the method knows best what to look
-    /// at. Some servers have only a status for it, or `invalid_grant` for a missing certificate.
-    fn explain(&self, error: TokenError, context: &AuthContext<'_>) -> TokenError {
-        let credential = match error.oauth_error() {
-            Some(code) => matches!(code, "invalid_client" | "invalid_grant"),
-            None => error
-                .status()
-                .is_some_and(|status| matches!(status.as_u16(), 401 | 403)),
-        };
-        if !credential || error.is_temporary() {
-            return error;
-        }
-        match (self.auth.hint(context), self.server.hint()) {
-            (Some(hint), Some(more)) => error.with_hint(format!("{hint}; {more}")),
-            (Some(hint), None) => error.with_hint(hint),
-            (None, Some(hint)) => error.with_hint(hint),
-            (None, None) => error,
+    /// What the method may know of a request to `called`.
+    fn context<'a>(
+        &'a self,
+        set: &'a Set,
+        endpoints: &'a Endpoints,
+        called: &'a Endpoint,
+    ) -> AuthContext<'a> {
+        AuthContext {
+            client_id: &self.client_id,
+            issuer: self.server.issuer(),
+            token_endpoint: called,
+            conventional_endpoint: &endpoints.conventional,
+            now: self.clock.now().wall_after(Duration::ZERO),
+            skew: &self.skew,
+            identity: set.of_auth.as_ref(),
         }
     }
 }
@@ -185,36 +170,7 @@ impl TokenSource for ClientCredentials {
             _ => self.keys.current()?,
         };
         let endpoints = self.endpoints(&set).await?;
-        let endpoint = &endpoints.called;
-        let context = AuthContext {
-            client_id: &self.client_id,
-            issuer: self.server.issuer(),
-            token_endpoint: endpoint,
-            conventional_endpoint: &endpoints.conventional,
-            now: self.clock.now().wall_after(Duration::ZERO),
-            identity: set.of_auth.as_ref(),
-        };
-        let request = self.request(&context).await?;
-        let sent = request.to_http(endpoint);
-        let answer = set.client.send(sent, endpoint, &self.limits).await?;
-        let received = Received {
-            from: endpoint.origin(),
-            status: answer.status(),
-            headers: answer.headers(),
-            body: answer.body(),
-            credentials: &request.credentials(),
-            now: self.clock.now().wall_after(Duration::ZERO),
-        };
-        let answer = received
-            .read()
-            .map_err(|refusal| self.explain(refusal.into(), &context))
-            .inspect_err(|error| {
-                // Without a word of OAuth it may be no token endpoint any more.
-                if error.oauth_error().is_none() && !error.is_temporary() {
-                    self.server.doubt();
-                }
-            })?;
-
+        let answer = self.ask(&set, &endpoints).await?;
         let mut fetched = Fetched::new(AccessToken::new(answer.access_token.as_str())?);
         fetched.expires_in = answer.expires_in;
         fetched.refresh_in = answer.refresh_in;
@@ -237,6 +193,13 @@ impl TokenSource for ClientCredentials {
 
     async fn changed(&self) -> Change {
         self.keys.changed().await
+    }
+
+    /// Once, whatever comes of it (RFC 7009 section 2.1).
+    async fn revoke(&self, token: &AccessToken) -> Result<(), TokenError> {
+        let set = self.keys.current()?;
+        let endpoints = self.endpoints(&set).await?;
+        self.give_back(token, &set, &endpoints).await
     }
 
     fn has_identity(&self) -> bool {

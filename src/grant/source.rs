@@ -1,7 +1,7 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{
-    error::TokenError,
+    error::{ErrorKind, TokenError},
     events::Observer,
     keystore::{Change, ClientIdentity},
     token::{AccessToken, Cause},
@@ -32,6 +32,20 @@ pub trait TokenSource: Send + Sync + 'static {
     /// one.
     fn changed(&self) -> impl Future<Output = Change> + Send {
         std::future::pending()
+    }
+
+    /// Tells the server that this token isn't needed any more (RFC 7009), once. Default: an error of
+    /// kind [`Configuration`](ErrorKind::Configuration), because it can't be done.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future is dropped when a shutdown takes longer than its deadline.
+    fn revoke(&self, token: &AccessToken) -> impl Future<Output = Result<(), TokenError>> + Send {
+        let _ = token;
+        std::future::ready(Err(TokenError::new(
+            ErrorKind::Configuration,
+            "this token source can't revoke tokens",
+        )))
     }
 
     /// Whether it is known before the first fetch that tokens come with a TLS identity
@@ -152,6 +166,7 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub(crate) trait DynTokenSource: Send + Sync + 'static {
     fn fetch(&self, cause: Cause) -> BoxFuture<'_, Result<Fetched, TokenError>>;
     fn changed(&self) -> BoxFuture<'_, Change>;
+    fn revoke<'a>(&'a self, token: &'a AccessToken) -> BoxFuture<'a, Result<(), TokenError>>;
     #[cfg(feature = "reqwest013")]
     fn has_identity(&self) -> bool;
     fn reload(&self);
@@ -165,6 +180,10 @@ impl<T: TokenSource> DynTokenSource for T {
 
     fn changed(&self) -> BoxFuture<'_, Change> {
         Box::pin(TokenSource::changed(self))
+    }
+
+    fn revoke<'a>(&'a self, token: &'a AccessToken) -> BoxFuture<'a, Result<(), TokenError>> {
+        Box::pin(TokenSource::revoke(self, token))
     }
 
     #[cfg(feature = "reqwest013")]

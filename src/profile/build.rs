@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     client_auth::{
-        ClientSecretBasic, ClientSecretJwt, ClientSecretPost, NoClientAuth, PrivateKeyJwt,
-        SelfSignedTlsClientAuth, TlsClientAuth,
+        ClientSecret, ClientSecretBasic, ClientSecretJwt, ClientSecretPost, NoClientAuth,
+        PrivateKeyJwt, SelfSignedTlsClientAuth, TlsClientAuth,
     },
     error::BoxError,
     grant::{BuildError, ClientCredentials, ClientCredentialsBuilder},
@@ -109,6 +109,11 @@ impl Profile {
         let settings = &self.0.settings;
         let source = self.build(more(self.source_builder()?))?;
         let builder = TokenHandle::builder(source).lifetime(settings.lifetime.clone());
+        let builder = if settings.revoke_on_shutdown {
+            builder.revoke_on_shutdown()
+        } else {
+            builder
+        };
         Ok(match settings.fetch_deadline {
             Some(deadline) => builder.fetch_deadline(deadline),
             None => builder,
@@ -168,6 +173,9 @@ impl Profile {
         if let Some(url) = &settings.mtls_token_endpoint {
             builder = builder.mtls_token_endpoint(url);
         }
+        if let Some(url) = &settings.revocation_endpoint {
+            builder = builder.revocation_endpoint(url);
+        }
         if let Some(trust) = self.trust()? {
             builder = builder.trust(trust);
         }
@@ -212,7 +220,12 @@ impl Profile {
                 Some(path) => assertion.signed_by(self.signer(path, &assertion.header)?),
             }),
             Auth::Secret(place, by) => {
+                // It may change; that it is there at all is seen now.
                 let secret = self.secret(place, &place.key("client_secret"))?;
+                let secret = match place {
+                    SecretPlace::File(path) => ClientSecret::file(path),
+                    SecretPlace::Given(_) | SecretPlace::Variable(_) => secret.into(),
+                };
                 match by {
                     BySecret::Post => builder.auth(ClientSecretPost::new(secret)),
                     BySecret::Jwt(terms) => builder.auth(terms.of_secret(secret)),
@@ -442,7 +455,7 @@ impl Assertion {
 }
 
 impl AssertionTerms {
-    fn of_secret(&self, secret: SecretString) -> ClientSecretJwt {
+    fn of_secret(&self, secret: ClientSecret) -> ClientSecretJwt {
         let auth = ClientSecretJwt::new(secret).audience(self.audience.clone());
         let auth = match &self.typ {
             Choice::Usual => auth,

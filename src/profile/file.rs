@@ -42,6 +42,11 @@ pub(super) struct ProfileTable {
     /// of `mtls_endpoint_aliases` in the server's metadata (RFC 8705 section 5). Default: there is
     /// only one address.
     pub(super) mtls_token_endpoint: Option<String>,
+    /// The address where tokens are revoked (RFC 7009), for the client as it is. Default: what the
+    /// metadata of `issuer` says.
+    pub(super) revocation_endpoint: Option<String>,
+    /// Whether the token is revoked when the program shuts its handle down. Default: false.
+    pub(super) revoke_on_shutdown: bool,
     /// How the metadata of `issuer` is found and believed.
     pub(super) discovery: Option<DiscoveryTable>,
     /// Accepts a server without TLS if it is on this machine: for tests and sidecars.
@@ -51,7 +56,7 @@ pub(super) struct ProfileTable {
     pub(super) client_id: Option<String>,
     /// How the client proves it.
     pub(super) token_endpoint_auth_method: Option<Method>,
-    /// The file that holds the client secret.
+    /// The file that holds the client secret. It is read anew for each token request.
     pub(super) client_secret_file: Option<String>,
     /// The environment variable that holds the client secret.
     pub(super) client_secret_env: Option<String>,

@@ -1,18 +1,8 @@
 //! Where a secret stands that must not stand in a profile.
 
-use std::{
-    env,
-    fs::File,
-    io::{self, Read as _},
-    path::{Path, PathBuf},
-};
+use std::{env, path::PathBuf};
 
-use zeroize::Zeroizing;
-
-use crate::secret::SecretString;
-
-/// More than any client secret has.
-const LIMIT: usize = 16 * 1024;
+use crate::secret::{SecretString, read_file};
 
 /// Where a secret is to be read.
 #[derive(Clone, Debug)]
@@ -37,18 +27,7 @@ impl SecretPlace {
     pub(super) fn read(&self) -> Result<SecretString, String> {
         match self {
             Self::Given(value) => Ok(value.clone()),
-            Self::File(path) => {
-                let text = read(path)
-                    .map_err(|error| format!("{} can't be read: {error}", path.display()))?;
-                let text =
-                    str::from_utf8(&text).map_err(|_| format!("{} isn't UTF-8", path.display()))?;
-                let text = text.strip_suffix('\n').unwrap_or(text);
-                let text = text.strip_suffix('\r').unwrap_or(text);
-                if text.is_empty() {
-                    return Err(format!("{} is empty", path.display()));
-                }
-                Ok(text.into())
-            }
+            Self::File(path) => read_file(path),
             Self::Variable(name) => match env::var(name) {
                 Ok(value) if value.is_empty() => {
                     Err(format!("the environment variable {name} is empty"))
@@ -63,19 +42,4 @@ impl SecretPlace {
             },
         }
     }
-}
-
-fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    // Of its full size from the start: a buffer that grows leaves copies behind.
-    let mut text = Zeroizing::new(Vec::with_capacity(LIMIT + 2));
-    File::open(path)?
-        .take(LIMIT as u64 + 1)
-        .read_to_end(&mut text)?;
-    if text.len() > LIMIT {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            "it is larger than 16 KiB",
-        ));
-    }
-    Ok(text)
 }

@@ -19,6 +19,8 @@ pub(super) struct Settings {
     pub(super) issuer: Option<String>,
     pub(super) server: Server,
     pub(super) mtls_token_endpoint: Option<String>,
+    pub(super) revocation_endpoint: Option<String>,
+    pub(super) revoke_on_shutdown: bool,
     pub(super) allow_plain_http: bool,
     /// The server does without TLS.
     pub(super) is_plain_http: bool,

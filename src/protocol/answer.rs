@@ -72,12 +72,26 @@ struct Members<'a> {
 impl Received<'_> {
     /// Makes a token of it, or says why there is none.
     pub(crate) fn read(self) -> Result<TokenAnswer, Refusal> {
-        self.token().map_err(|fault| Refusal {
+        self.token().map_err(|fault| self.refusal(fault))
+    }
+
+    /// Takes it for the answer to a revocation: what is in it says nothing if that went well, and it
+    /// went well for a token that the server doesn't know, too (RFC 7009 section 2.2).
+    pub(crate) fn acknowledged(self) -> Result<(), Refusal> {
+        if self.status.is_success() {
+            return Ok(());
+        }
+        let fault = self.token().err().unwrap_or(Fault::Status);
+        Err(self.refusal(fault))
+    }
+
+    fn refusal(self, fault: Fault) -> Refusal {
+        Refusal {
             fault,
             from: self.from.to_owned(),
             status: self.status,
             retry_after: retry_after(self.headers, self.now),
-        })
+        }
     }
 
     fn token(self) -> Result<TokenAnswer, Fault> {

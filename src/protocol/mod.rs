@@ -15,7 +15,7 @@ mod retry_after;
 mod scope;
 
 pub(crate) use self::{
-    answer::Received,
+    answer::{Received, TokenAnswer},
     endpoint::origin,
     metadata::{InvalidMetadata, Issuer, Metadata},
     request::form_encode,

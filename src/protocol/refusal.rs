@@ -98,6 +98,10 @@ const CODES: &[(&str, &str)] = &[
         "the client may not have this token: grant it access to the API at the server, and \
          compare audience(..), resource(..) and scope(..)",
     ),
+    (
+        "unsupported_token_type",
+        "the server doesn't revoke access tokens (RFC 7009 section 2.2.1)",
+    ),
     ("use_dpop_nonce", DPOP),
     ("invalid_dpop_proof", DPOP),
 ];

@@ -23,14 +23,26 @@ pub struct TokenRequest {
 
 impl TokenRequest {
     pub(crate) fn new(grant_type: &str) -> Self {
-        let mut request = Self {
+        let mut request = Self::empty();
+        request.set("grant_type", grant_type);
+        request
+    }
+
+    /// To revoke this token (RFC 7009 section 2.1).
+    pub(crate) fn revocation(token: &str) -> Self {
+        let mut request = Self::empty();
+        request.set_secret("token", token);
+        request.set("token_type_hint", "access_token");
+        request
+    }
+
+    fn empty() -> Self {
+        Self {
             parameters: Vec::new(),
             authorization: None,
             extra_headers: HeaderMap::new(),
             credentials: Vec::new(),
-        };
-        request.set("grant_type", grant_type);
-        request
+        }
     }
 
     /// Sets a parameter, in place of an earlier one of this name. An empty value leaves it out.
@@ -79,6 +91,12 @@ impl TokenRequest {
             self.hide_bytes(value.as_bytes());
         }
         self.extra_headers.extend(headers.clone());
+    }
+
+    /// Whether this very text is one of its credentials.
+    pub(crate) fn tells(&self, credential: &str) -> bool {
+        let mut credentials = self.credentials.iter();
+        credentials.any(|it| it.as_slice() == credential.as_bytes())
     }
 
     /// What the server was told in confidence and may echo.

@@ -54,13 +54,13 @@ pub(super) async fn fly(landing: Landing) {
 }
 
 /// Makes a panic an error like any other.
-async fn caught(
-    fetch: impl Future<Output = Result<Fetched, TokenError>>,
-) -> Result<Fetched, TokenError> {
-    let mut fetch = pin!(fetch);
+pub(super) async fn caught<T>(
+    asked: impl Future<Output = Result<T, TokenError>>,
+) -> Result<T, TokenError> {
+    let mut asked = pin!(asked);
     poll_fn(|cx| {
         // After a panic it is not polled again.
-        catch_unwind(AssertUnwindSafe(|| fetch.as_mut().poll(cx))).unwrap_or_else(|_panic| {
+        catch_unwind(AssertUnwindSafe(|| asked.as_mut().poll(cx))).unwrap_or_else(|_panic| {
             let error = TokenError::new(ErrorKind::Internal, "the token source panicked");
             Poll::Ready(Err(error))
         })

@@ -6,7 +6,7 @@ use tokio::runtime;
 use super::{
     cell::Snapshot,
     control::{OriginId, Rejection},
-    shared::{Shared, closed, thumbprint},
+    shared::{Ending, Shared, closed, thumbprint},
     status::Status,
     wait::Told,
 };
@@ -35,6 +35,7 @@ pub struct TokenHandleBuilder {
     source: Arc<dyn DynTokenSource>,
     lifetime: LifetimeConfig,
     fetch_deadline: Duration,
+    ending: Ending,
     clock: Clock,
     observer: Arc<dyn Observer>,
     alarm: AlarmConfig,
@@ -58,6 +59,10 @@ impl TokenHandle {
             source: Arc::new(source),
             lifetime: LifetimeConfig::new(),
             fetch_deadline: Duration::from_secs(30),
+            ending: Ending {
+                deadline: Duration::from_secs(5),
+                revokes: false,
+            },
             clock: Clock::system(),
             #[cfg(feature = "tracing")]
             observer: Arc::new(crate::events::TracingObserver::new()),
@@ -132,7 +137,8 @@ impl TokenHandle {
     }
 
     /// Closes the handle: nothing is fetched any more, waiting calls fail with
-    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed), and so does every later one.
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed), and so does every later one. The background
+    /// task ends soon; [`shutdown`](Self::shutdown) waits for it.
     pub fn close(&self) {
         let mut state = self.shared.lock();
         let closes = state.control.is_open();
@@ -140,6 +146,10 @@ impl TokenHandle {
         state.alarm = Alarm::new(AlarmConfig::off());
         if let Some(flight) = state.flight.take() {
             flight.abort();
+        }
+        if closes && self.shared.ending.revokes {
+            let last = self.shared.cell.load_full();
+            state.leaving = last.map(|it| it.token.clone());
         }
         // Who is told looks for a token, and must not find one.
         self.shared.cell.clear();
@@ -221,6 +231,27 @@ impl TokenHandleBuilder {
         self
     }
 
+    /// Has [`TokenHandle::shutdown`] revoke the token, if the source can
+    /// ([`TokenSource::revoke`]): one request, whose outcome is an event
+    /// ([`Event::TokenRevoked`], [`Event::TokenNotRevoked`]) and nothing else. A handle that is only
+    /// dropped or closed revokes nothing. Default: a token that isn't needed any more expires by
+    /// itself.
+    ///
+    /// Not for a client whose replicas share tokens, or whose server keeps one token per client: it
+    /// would be taken from the others.
+    #[must_use]
+    pub fn revoke_on_shutdown(mut self) -> Self {
+        self.ending.revokes = true;
+        self
+    }
+
+    /// How long [`TokenHandle::shutdown`] may take. Default: 5 s.
+    #[must_use]
+    pub fn shutdown_deadline(mut self, deadline: Duration) -> Self {
+        self.ending.deadline = deadline;
+        self
+    }
+
     /// Where the time is read. Default: [`Clock::system`].
     #[must_use]
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
@@ -252,6 +283,7 @@ impl TokenHandleBuilder {
                 self.observer,
                 self.alarm,
                 self.fetch_deadline,
+                self.ending,
                 self.lifetime,
                 self.clock,
             )),
@@ -264,6 +296,7 @@ impl fmt::Debug for TokenHandleBuilder {
         f.debug_struct("TokenHandleBuilder")
             .field("lifetime", &self.lifetime)
             .field("fetch_deadline", &self.fetch_deadline)
+            .field("ending", &self.ending)
             .field("clock", &self.clock)
             .field("alarm", &self.alarm)
             .finish_non_exhaustive()

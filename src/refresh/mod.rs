@@ -26,7 +26,9 @@ mod flight;
 mod handle;
 mod report;
 mod shared;
+mod shutdown;
 mod status;
+mod tasks;
 mod wait;
 mod worker;
 

@@ -21,6 +21,7 @@ use super::{
     control::{Control, FlightNo, Landed, OriginId, Outcome, Start},
     flight,
     report::News,
+    tasks::Tasks,
     wait::{Board, Told},
     worker::{self, Timer},
 };
@@ -30,7 +31,7 @@ use crate::{
     events::{Alarm, AlarmConfig, Event, Lifetimes, Observer},
     grant::{DynTokenSource, Fetched},
     keystore::{Change, ClientIdentity},
-    token::{Cause, LifetimeConfig, Schedule},
+    token::{AccessToken, Cause, LifetimeConfig, Schedule},
 };
 
 pub(super) struct Shared {
@@ -38,6 +39,8 @@ pub(super) struct Shared {
     pub(super) observer: Arc<dyn Observer>,
     pub(super) alarm_window: Duration,
     pub(super) fetch_deadline: Duration,
+    pub(super) ending: Ending,
+    pub(super) tasks: Tasks,
     pub(super) lifetime: LifetimeConfig,
     pub(super) clock: Clock,
     pub(super) cell: Cell,
@@ -49,6 +52,13 @@ pub(super) struct Shared {
     pub(super) accepted: AtomicU64,
     /// A fetch because of a rejection is under way.
     pub(super) replacing: AtomicBool,
+}
+
+/// How it is to end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ending {
+    pub(super) deadline: Duration,
+    pub(super) revokes: bool,
 }
 
 pub(super) struct State {
@@ -68,6 +78,8 @@ pub(super) struct State {
     pub(super) refusing: Vec<(OriginId, String)>,
     pub(super) alarm: Alarm,
     pub(super) lifetimes: Lifetimes,
+    /// The token that was there when the handle was closed, if it is to be revoked.
+    pub(super) leaving: Option<AccessToken>,
 }
 
 // ===== impl Shared =====
@@ -78,6 +90,7 @@ impl Shared {
         observer: Arc<dyn Observer>,
         alarm: AlarmConfig,
         fetch_deadline: Duration,
+        ending: Ending,
         lifetime: LifetimeConfig,
         clock: Clock,
     ) -> Self {
@@ -87,6 +100,8 @@ impl Shared {
             observer,
             alarm_window: alarm.window,
             fetch_deadline,
+            ending,
+            tasks: Tasks::default(),
             lifetime,
             clock,
             cell: Cell::default(),
@@ -102,6 +117,7 @@ impl Shared {
                 refusing: Vec::new(),
                 alarm: Alarm::new(alarm),
                 lifetimes: Lifetimes::default(),
+                leaving: None,
             }),
             wake: Arc::new(Notify::new()),
             prints: RandomState::new(),
@@ -156,17 +172,28 @@ impl Shared {
             state.worker = Some(runtime.clone());
         }
         state.fetches += u64::from(start.is_some());
+        // Whoever shuts down from here on waits for both.
+        let watching = worker.then(|| self.tasks.begin());
+        let flying = start.map(|start| (start, self.tasks.begin()));
         drop(state);
 
         // A runtime that shuts down drops at once what it is given, and what is dropped takes the
         // lock to say so.
-        if worker {
+        if let Some(running) = watching {
             let watch = worker::Watch::new(self);
-            runtime.spawn(worker::run(watch, Arc::clone(&self.wake)));
+            let wake = Arc::clone(&self.wake);
+            runtime.spawn(async move {
+                let _running = running;
+                worker::run(watch, wake).await;
+            });
         }
-        if let Some(start) = start {
+        if let Some((start, running)) = flying {
             let landing = flight::Landing::new(self, start, now);
-            let task = runtime.spawn(flight::fly(landing)).abort_handle();
+            let flight = async move {
+                let _running = running;
+                flight::fly(landing).await;
+            };
+            let task = runtime.spawn(flight).abort_handle();
             let mut state = self.lock();
             if state.control.flight_no() == Some(start.no) {
                 state.flight = Some(task);

@@ -77,6 +77,19 @@ impl TokenSet {
         (!expired).then_some(issued)
     }
 
+    /// Revokes this token, if it is of this client. Says whether it may: one that isn't known is
+    /// nobody's.
+    pub(super) fn revoke(&self, token: &str, client_id: &str) -> bool {
+        let mut issued = lock(&self.issued);
+        let own = issued
+            .get(token)
+            .is_none_or(|issued| issued.client_id == client_id);
+        if own {
+            issued.remove(token);
+        }
+        own
+    }
+
     pub(super) fn revoke_all(&self) {
         lock(&self.issued).clear();
     }

@@ -7,6 +7,7 @@ mod refusals;
 mod rotation;
 mod runtimes;
 mod schedule;
+mod shutdown;
 
 use std::time::Duration;
 

@@ -8,6 +8,8 @@ mod crowd;
 mod original;
 mod origins;
 mod outage;
+mod revocation;
+mod second_attempt;
 mod stream;
 pub(crate) mod world;
 

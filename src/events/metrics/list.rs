@@ -86,13 +86,23 @@ pub(super) const ENDPOINT_MOVES: Counter = Counter(Metric {
     labels: &[],
     help: "Renewals of the metadata that named a token endpoint on another host",
 });
+pub(super) const CLOCKS: Counter = Counter(Metric {
+    name: "tower_oauth_clock_corrections_total",
+    labels: &[],
+    help: "Assertions that were refused and made anew, with the time of the server's clock",
+});
+pub(super) const REVOCATIONS: Counter = Counter(Metric {
+    name: "tower_oauth_token_revocations_total",
+    labels: &["outcome"],
+    help: "Tokens that were to be revoked at the end",
+});
 pub(super) const ALARM: Gauge = Gauge(Metric {
     name: "tower_oauth_alarm",
     labels: &["cause"],
     help: "1 while tokens are refused again and again",
 });
 
-const COUNTERS: [&Counter; 11] = [
+const COUNTERS: [&Counter; 13] = [
     &FETCHES,
     &REFRESHES,
     &COLLAPSES,
@@ -104,6 +114,8 @@ const COUNTERS: [&Counter; 11] = [
     &PROFILE_FAILURES,
     &METADATA_FAILURES,
     &ENDPOINT_MOVES,
+    &CLOCKS,
+    &REVOCATIONS,
 ];
 const GAUGES: [&Gauge; 3] = [&TOKEN_EXPIRY, &CERTIFICATE_EXPIRY, &ALARM];
 const HISTOGRAMS: [&Histogram; 1] = [&FETCH_DURATION];

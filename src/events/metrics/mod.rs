@@ -92,6 +92,7 @@ impl MetricsObserver {
                 list::PROFILE_FAILURES,
                 list::METADATA_FAILURES,
                 list::ENDPOINT_MOVES,
+                list::CLOCKS,
             ] {
                 counter.add(0, [], given);
             }
@@ -155,6 +156,7 @@ impl Observer for MetricsObserver {
             Event::ProfileRefused { .. } => list::PROFILE_FAILURES.add(1, [], given),
             Event::MetadataNotRenewed { .. } => list::METADATA_FAILURES.add(1, [], given),
             Event::EndpointMoved { .. } => list::ENDPOINT_MOVES.add(1, [], given),
+            Event::ClocksApart { .. } => list::CLOCKS.add(1, [], given),
             Event::Retried { outcome } => list::RETRIES.add(1, [outcome.name()], given),
             Event::Rejected { reason, .. } => list::REJECTIONS.add(1, [reason], given),
             Event::AlarmRaised { cause, .. } => self.alarm(Some(*cause)),
@@ -163,6 +165,10 @@ impl Observer for MetricsObserver {
                 list::TOKEN_EXPIRY.set(f64::NAN, [], given);
                 list::CERTIFICATE_EXPIRY.set(f64::NAN, [], given);
                 self.alarm(None);
+            }
+            Event::TokenRevoked => list::REVOCATIONS.add(1, ["revoked"], given),
+            Event::TokenNotRevoked { error } => {
+                list::REVOCATIONS.add(1, [error.kind().name()], given);
             }
         }
     }

@@ -195,6 +195,26 @@ fn each_event_moves_its_metrics_and_each_metric_is_moved() {
             vec![],
         ),
         (
+            vec![Event::ClocksApart {
+                server: "https://as.example",
+                seconds: 3600,
+                corrected_by: 300,
+            }],
+            vec![counted("tower_oauth_clock_corrections_total")],
+        ),
+        (
+            vec![Event::TokenRevoked],
+            vec![vec![
+                "tower_oauth_token_revocations_total{outcome=revoked,token=orders} 1".to_owned(),
+            ]],
+        ),
+        (
+            vec![Event::TokenNotRevoked { error: &error }],
+            vec![vec![
+                "tower_oauth_token_revocations_total{outcome=timeout,token=orders} 1".to_owned(),
+            ]],
+        ),
+        (
             vec![Event::Retried {
                 outcome: RetryOutcome::Healed,
             }],
@@ -304,6 +324,7 @@ fn what_is_alarming_by_its_first_increase_begins_at_zero() {
         (list::PROFILE_FAILURES.name(), 1),
         (list::METADATA_FAILURES.name(), 1),
         (list::ENDPOINT_MOVES.name(), 1),
+        (list::CLOCKS.name(), 1),
     ] {
         let found = begun.iter().filter(|it| it.0.key().name() == metric);
         assert_eq!(found.count(), series, "{metric}");
@@ -384,6 +405,7 @@ fn the_alert_rules_name_metrics_that_exist_and_the_ones_to_be_woken_for() {
         list::PROFILE_FAILURES.name(),
         list::METADATA_FAILURES.name(),
         list::ENDPOINT_MOVES.name(),
+        list::CLOCKS.name(),
     ] {
         assert!(named.contains(metric), "{metric}");
     }

@@ -126,6 +126,14 @@ fn events(error: &TokenError) -> Vec<(&'static str, Event<'_>)> {
             },
         ),
         (
+            "`ClocksApart`",
+            Event::ClocksApart {
+                server: "https://as.example",
+                seconds: 3600,
+                corrected_by: 300,
+            },
+        ),
+        (
             "`Retried`",
             Event::Retried {
                 outcome: RetryOutcome::Healed,
@@ -150,6 +158,8 @@ fn events(error: &TokenError) -> Vec<(&'static str, Event<'_>)> {
             },
         ),
         ("`Closed`", Event::Closed),
+        ("`TokenRevoked`", Event::TokenRevoked),
+        ("`TokenNotRevoked`", Event::TokenNotRevoked { error }),
     ]
 }
 

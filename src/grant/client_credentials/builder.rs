@@ -42,6 +42,7 @@ pub struct ClientCredentialsBuilder {
     proxy: Option<Proxy>,
     identity: Option<RotatingIdentity>,
     mtls_token_endpoint: Option<String>,
+    revocation_endpoint: Option<String>,
     require_bound_tokens: bool,
     limits: TransportLimits,
     clock: Clock,
@@ -66,6 +67,7 @@ impl ClientCredentialsBuilder {
             proxy: None,
             identity: None,
             mtls_token_endpoint: None,
+            revocation_endpoint: None,
             require_bound_tokens: false,
             limits: TransportLimits::new(),
             clock: Clock::system(),
@@ -176,6 +178,17 @@ impl ClientCredentialsBuilder {
         self
     }
 
+    /// Where tokens are revoked (RFC 7009), for
+    /// [`TokenHandleBuilder::revoke_on_shutdown`]: the address for clients that show a certificate, if
+    /// one is shown and it has one of its own. Default: unknown; with
+    /// [`from_issuer`](ClientCredentials::from_issuer), what the server's metadata says.
+    ///
+    /// [`TokenHandleBuilder::revoke_on_shutdown`]: https://docs.rs/tower-oauth/latest/tower_oauth/refresh/struct.TokenHandleBuilder.html#method.revoke_on_shutdown
+    pub fn revocation_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.revocation_endpoint = Some(url.into());
+        self
+    }
+
     /// Takes no token that says itself that it isn't bound to the certificate shown (`cnf` in a
     /// JWT, RFC 8705 section 3.1). Tokens that can't be read are taken. Default: one that is bound
     /// to another certificate is an event
@@ -253,6 +266,7 @@ impl ClientCredentialsBuilder {
             named: self.server.clone(),
             issuer: self.issuer.take(),
             mtls_token_endpoint: self.mtls_token_endpoint.take(),
+            revocation_endpoint: self.revocation_endpoint.take(),
             allow_plain_http: self.allow_plain_http,
         };
         let server = server.server(presents || auth.is_mutual_tls())?;
@@ -281,6 +295,7 @@ impl ClientCredentialsBuilder {
             require_bound_tokens: self.require_bound_tokens,
             limits: self.limits,
             clock: self.clock,
+            skew: Arc::default(),
             observer: OnceLock::new(),
         })
     }

@@ -85,6 +85,7 @@ pub(super) struct Settings {
     pub(super) named: Named,
     pub(super) issuer: Option<String>,
     pub(super) mtls_token_endpoint: Option<String>,
+    pub(super) revocation_endpoint: Option<String>,
     pub(super) allow_plain_http: bool,
 }
 
@@ -95,6 +96,7 @@ impl Settings {
             named,
             issuer,
             mtls_token_endpoint,
+            revocation_endpoint,
             allow_plain_http,
         } = self;
         let endpoint = |url: &str| {
@@ -120,6 +122,7 @@ impl Settings {
                     endpoints: Arc::new(Endpoints {
                         conventional,
                         called,
+                        revocation: revocation_endpoint.map(|url| endpoint(&url)).transpose()?,
                     }),
                 })
             }
@@ -127,6 +130,7 @@ impl Settings {
                 for (setting, is_set) in [
                     ("issuer", issuer.is_some()),
                     ("mtls_token_endpoint", mtls_token_endpoint.is_some()),
+                    ("revocation_endpoint", revocation_endpoint.is_some()),
                 ] {
                     if is_set {
                         return Err(BuildError::BesideDiscovery { setting });

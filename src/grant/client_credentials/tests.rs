@@ -1,3 +1,5 @@
+mod second_attempt;
+
 use std::{
     collections::HashSet, error::Error as StdError, fmt::Write as _, sync::Mutex, time::UNIX_EPOCH,
 };

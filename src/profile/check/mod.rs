@@ -55,6 +55,8 @@ impl Check<'_, '_> {
             issuer: file.issuer.clone(),
             server: server.server,
             mtls_token_endpoint: file.mtls_token_endpoint.clone(),
+            revocation_endpoint: file.revocation_endpoint.clone(),
+            revoke_on_shutdown: file.revoke_on_shutdown,
             allow_plain_http: file.allow_plain_http,
             is_plain_http: is_plain_http?,
             client_id: client_id?,

@@ -48,13 +48,21 @@ impl Check<'_, '_> {
         };
         let token_endpoint = endpoint("token_endpoint", &file.token_endpoint);
         let alias = endpoint("mtls_token_endpoint", &file.mtls_token_endpoint);
+        let revocation = endpoint("revocation_endpoint", &file.revocation_endpoint);
         if file.discovery.is_some() && token_endpoint.is_some() {
             let message = "it has no effect beside `token_endpoint`: remove one of the two";
             self.fault("discovery", message);
         }
-        if alias.is_some() && token_endpoint.is_none() {
+        if token_endpoint.is_none() {
             let message = "the metadata of `issuer` says it: remove it, or set `token_endpoint`";
-            self.fault("mtls_token_endpoint", message);
+            let keys = [
+                ("mtls_token_endpoint", alias.is_some()),
+                ("revocation_endpoint", revocation.is_some()),
+            ];
+            self.in_vain("", &keys, message);
+        } else if file.revoke_on_shutdown && revocation.is_none() {
+            let message = "nobody says where: set `revocation_endpoint`, or remove it";
+            self.fault("revoke_on_shutdown", message);
         }
         let (server, is_plain_http) = match (issuer, token_endpoint) {
             (None, None) => {

@@ -248,6 +248,14 @@ fn what_contradicts_itself_is_refused() {
             &[(1, "mtls_token_endpoint", "https")],
         ),
         (
+            with("revocation_endpoint = \"http://as.example\"", ""),
+            &[(1, "revocation_endpoint", "https")],
+        ),
+        (
+            with("revoke_on_shutdown = true", ""),
+            &[(1, "revoke_on_shutdown", "set `revocation_endpoint`")],
+        ),
+        (
             with("extra_parameters = { scope = \"a\" }", ""),
             &[(1, "extra_parameters.scope", "setting of its own")],
         ),
@@ -504,6 +512,11 @@ fn a_server_that_is_asked_for_its_metadata_says_the_rest_itself() {
         (
             "mtls_token_endpoint = \"https://a\"",
             "mtls_token_endpoint",
+            "metadata of `issuer`",
+        ),
+        (
+            "revocation_endpoint = \"https://a\"",
+            "revocation_endpoint",
             "metadata of `issuer`",
         ),
         (

@@ -12,6 +12,10 @@ pub(crate) struct Metadata {
     pub(crate) token_endpoint: String,
     /// That of `mtls_endpoint_aliases` (RFC 8705 section 5).
     pub(crate) mtls_token_endpoint: Option<String>,
+    /// RFC 8414 section 2.
+    pub(crate) revocation_endpoint: Option<String>,
+    /// That of `mtls_endpoint_aliases`.
+    pub(crate) mtls_revocation_endpoint: Option<String>,
     /// `None`: what is there can't be understood.
     auth_methods: Option<Vec<String>>,
     /// `None`: the server doesn't say.
@@ -27,6 +31,8 @@ struct Members<'a> {
     #[serde(borrow)]
     token_endpoint: Option<&'a RawValue>,
     #[serde(borrow)]
+    revocation_endpoint: Option<&'a RawValue>,
+    #[serde(borrow)]
     mtls_endpoint_aliases: Option<&'a RawValue>,
     #[serde(borrow)]
     token_endpoint_auth_methods_supported: Option<&'a RawValue>,
@@ -39,6 +45,8 @@ struct Members<'a> {
 struct Aliases<'a> {
     #[serde(borrow)]
     token_endpoint: Option<&'a RawValue>,
+    #[serde(borrow)]
+    revocation_endpoint: Option<&'a RawValue>,
 }
 
 impl Metadata {
@@ -65,6 +73,8 @@ impl Metadata {
                 .and_then(typed)
                 .ok_or(InvalidMetadata::MissingTokenEndpoint)?,
             mtls_token_endpoint: aliases.token_endpoint.and_then(typed),
+            revocation_endpoint: members.revocation_endpoint.and_then(typed),
+            mtls_revocation_endpoint: aliases.revocation_endpoint.and_then(typed),
             auth_methods: match members.token_endpoint_auth_methods_supported {
                 Some(methods) => typed(methods),
                 // RFC 8414 section 2.

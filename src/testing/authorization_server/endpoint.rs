@@ -26,6 +26,7 @@ use crate::testing::{
 
 pub(super) const TOKEN: &str = "/oauth2/token";
 pub(super) const INTROSPECTION: &str = "/oauth2/introspect";
+pub(super) const REVOCATION: &str = "/oauth2/revoke";
 
 /// More than any request for a token needs.
 const BODY_LIMIT: usize = 256 * 1024;
@@ -40,6 +41,7 @@ impl Handler for Shared {
         let answer = match head.uri.path() {
             TOKEN => self.token(&head, body, peer).await,
             INTROSPECTION => self.introspection(&head, body, peer),
+            REVOCATION => self.revocation(&head, body, peer).await,
             path if metadata::is_asked_for(path) => self.metadata(&head).await,
             _ => Answer::new(StatusCode::NOT_FOUND),
         };
@@ -144,6 +146,30 @@ impl Shared {
             }
         };
         Answer::json(StatusCode::OK, body.to_string()).header("cache-control", "no-store")
+    }
+
+    /// The revocation endpoint (RFC 7009), for the client's own tokens.
+    async fn revocation(&self, head: &request::Parts, body: Bytes, peer: &Peer) -> Answer {
+        let request = TokenRequest::new(head, &body, peer);
+        let scripted = {
+            let mut state = lock(&self.state);
+            state.revocation_requests.push(request.clone());
+            state.revocation.clone()
+        };
+        self.gate.pass().await;
+        let revoked = || {
+            check_form(&request)?;
+            let client = self.authenticate(&request)?;
+            let token = request.value("token");
+            let token = token.ok_or(Fault::invalid_request("the token is missing"))?;
+            if self.tokens.revoke(token, &client.id) {
+                // Also for a token that isn't known (section 2.2).
+                return Ok(Answer::new(StatusCode::OK));
+            }
+            let why = "the token is another client's";
+            Err(Fault::new("unauthorized_client", why))
+        };
+        scripted.unwrap_or_else(|| revoked().unwrap_or_else(Fault::into_answer))
     }
 
     fn authenticate(&self, request: &TokenRequest) -> Result<Arc<Client>, Fault> {

@@ -40,6 +40,7 @@ impl Shared {
             "issuer": self.issuer,
             "token_endpoint": at(endpoint::TOKEN),
             "introspection_endpoint": at(endpoint::INTROSPECTION),
+            "revocation_endpoint": at(endpoint::REVOCATION),
             "response_types_supported": [],
             "grant_types_supported": ["client_credentials"],
             "token_endpoint_auth_methods_supported": [

@@ -36,9 +36,9 @@ use crate::{clock::Clock, secret::SecretString};
 /// An authorization server on a loopback port, which verifies what it is sent and does what a
 /// test tells it.
 ///
-/// It has a token endpoint for `client_credentials` ([RFC 6749 section 4.4]), an introspection
-/// endpoint ([RFC 7662]) and metadata, both as an authorization server ([RFC 8414]) and as an OpenID
-/// provider. Every method here works at once and from any thread, while requests are
+/// It has a token endpoint for `client_credentials` ([RFC 6749 section 4.4]), endpoints for
+/// introspection ([RFC 7662]) and revocation ([RFC 7009]), and metadata, both as an authorization
+/// server ([RFC 8414]) and as an OpenID provider. Every method here works at once and from any thread, while requests are
 /// served. When this is dropped, the listener and all its connections end.
 ///
 /// What is refused: another method than POST, content that is no form, a parameter sent twice,
@@ -48,6 +48,7 @@ use crate::{clock::Clock, secret::SecretString};
 /// and `typ`, if any, `client-authentication+jwt` ([RFC 7523 section 3], RFC 10070).
 ///
 /// [RFC 6749 section 4.4]: https://www.rfc-editor.org/rfc/rfc6749#section-4.4
+/// [RFC 7009]: https://www.rfc-editor.org/rfc/rfc7009
 /// [RFC 7523 section 3]: https://www.rfc-editor.org/rfc/rfc7523#section-3
 /// [RFC 7662]: https://www.rfc-editor.org/rfc/rfc7662
 /// [RFC 8414]: https://www.rfc-editor.org/rfc/rfc8414
@@ -76,6 +77,9 @@ struct State {
     /// What is answered to requests for metadata, by path.
     metadata: BTreeMap<String, Answer>,
     metadata_requests: Vec<Uri>,
+    /// What is answered to revocations, in place of what they come to.
+    revocation: Option<Answer>,
+    revocation_requests: Vec<TokenRequest>,
     counters: AuthorizationServerCounters,
 }
 
@@ -103,6 +107,11 @@ impl FakeAuthorizationServer {
     /// The URL of the introspection endpoint, open to every registered client.
     pub fn introspection_endpoint(&self) -> String {
         self.shared.issuer.clone() + endpoint::INTROSPECTION
+    }
+
+    /// The URL of the revocation endpoint, open to every registered client for its own tokens.
+    pub fn revocation_endpoint(&self) -> String {
+        self.shared.issuer.clone() + endpoint::REVOCATION
     }
 
     /// Adds a client, or replaces the one with its identifier.
@@ -155,6 +164,16 @@ impl FakeAuthorizationServer {
         lock(&self.shared.state).metadata_requests.clone()
     }
 
+    /// Answers revocations like this from now on, and revokes nothing.
+    pub fn set_revocation(&self, answer: Answer) {
+        lock(&self.shared.state).revocation = Some(answer);
+    }
+
+    /// The revocations so far, in the order of their arrival.
+    pub fn revocation_requests(&self) -> Vec<TokenRequest> {
+        lock(&self.shared.state).revocation_requests.clone()
+    }
+
     /// Revokes every token issued so far, as a server that lost its state does.
     pub fn rollover(&self) {
         self.shared.tokens.revoke_all();
@@ -177,8 +196,8 @@ impl FakeAuthorizationServer {
         self.shared.tokens.find(token).is_some()
     }
 
-    /// Holds requests for tokens and metadata: who has arrived waits, before anything is verified or issued, until
-    /// [`release`](Self::release).
+    /// Holds requests for tokens and metadata and revocations: who has arrived waits, before anything
+    /// is verified, issued or revoked, until [`release`](Self::release).
     pub fn hold(&self) {
         self.shared.gate.shut();
     }
@@ -340,6 +359,8 @@ impl FakeAuthorizationServerBuilder<'_> {
                 requests: Vec::new(),
                 metadata: BTreeMap::new(),
                 metadata_requests: Vec::new(),
+                revocation: None,
+                revocation_requests: Vec::new(),
                 counters: AuthorizationServerCounters::default(),
             }),
         });

@@ -393,3 +393,37 @@ async fn nothing_secret_is_formatted() {
     assert!(!all.contains(&wire::basic("orders", SECRET)[6..]));
     assert!(!all.contains("PRIVATE KEY"));
 }
+
+#[tokio::test]
+async fn revocation_takes_a_clients_own_tokens_and_any_that_is_unknown() {
+    let kit = Kit::new().await;
+    let [own, foreign] = ["orders", "others"].map(|it| kit.server.mint(it, "").unwrap());
+    let credential = wire::basic("orders", SECRET);
+    let revoke = async |credential: Option<&str>, token: &str| {
+        let headers: Vec<_> = credential
+            .map(|it| ("authorization", it))
+            .into_iter()
+            .collect();
+        let form = [("token", token), ("token_type_hint", "access_token")];
+        let endpoint = kit.server.revocation_endpoint();
+        let reply = kit.wire.post(&endpoint, &headers, &form).await;
+        reply.unwrap()
+    };
+
+    let reply = revoke(None, own.expose()).await;
+    assert_eq!(reply.fault().1, "invalid_client");
+    assert!(kit.server.is_active(own.expose()));
+    for _ in 0..2 {
+        // The second time it is unknown.
+        let reply = revoke(Some(&credential), own.expose()).await;
+        assert_eq!((reply.status, reply.text()), (StatusCode::OK, ""));
+        assert!(!kit.server.is_active(own.expose()));
+    }
+    let reply = revoke(Some(&credential), foreign.expose()).await;
+    assert_eq!(reply.fault().1, "unauthorized_client");
+    assert!(kit.server.is_active(foreign.expose()));
+    let reply = revoke(Some(&credential), "").await;
+    assert_eq!(reply.fault().1, "invalid_request");
+    assert_eq!(kit.server.revocation_requests().len(), 5);
+    assert_eq!(kit.server.counters().token_requests, 0);
+}

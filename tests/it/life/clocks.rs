@@ -1,7 +1,7 @@
 use std::time::UNIX_EPOCH;
 
 use tokio::time::sleep;
-use tower_oauth::{ManualClock, refresh::TokenHandle, token::Cause};
+use tower_oauth::{ErrorKind, ManualClock, TokenError, refresh::TokenHandle, token::Cause};
 
 use super::seconds;
 use crate::support::World;
@@ -77,4 +77,52 @@ async fn a_wall_clock_stepped_forth_and_back_costs_one_fetch() {
         sleep(seconds(1)).await;
     }
     assert_eq!(world.fetches(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_stepped_by_hours_neither_ends_nor_prolongs_a_back_off() {
+    for back in [false, true] {
+        let world = World::new();
+        let (clock, handle) = clocked(&world);
+        let busy = TokenError::new(ErrorKind::Rejected, "too many requests").temporary(true);
+        world.fail(busy.with_retry_after(seconds(120)));
+        handle.ready().await.unwrap_err();
+        if back {
+            clock.step_back(seconds(5 * 3600));
+        } else {
+            clock.suspend(seconds(5 * 3600));
+        }
+        world.up();
+        sleep(seconds(119)).await;
+        handle.ready().await.unwrap_err();
+        assert_eq!(world.fetches(), 1);
+        sleep(seconds(2)).await;
+        assert!(handle.status().usable);
+        assert_eq!(world.fetches(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_stepped_by_hours_during_a_fetch_costs_one_more_at_most() {
+    for back in [false, true] {
+        let world = World::new();
+        world.latency(seconds(10));
+        let (clock, handle) = clocked(&world);
+        let waiter = handle.clone();
+        let waiter = tokio::spawn(async move { waiter.token().await });
+        sleep(seconds(5)).await;
+        if back {
+            clock.step_back(seconds(5 * 3600));
+        } else {
+            clock.suspend(seconds(5 * 3600));
+        }
+        // It came for this very caller, whatever the wall clock says of its age.
+        let token = waiter.await.unwrap().unwrap();
+        assert_eq!(u64::from(token.generation()), 1);
+        for _ in 0..100 {
+            handle.ready().await.unwrap();
+            sleep(seconds(1)).await;
+        }
+        assert_eq!(world.fetches(), if back { 1 } else { 2 });
+    }
 }

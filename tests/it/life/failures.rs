@@ -1,11 +1,26 @@
 use std::{
-    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    convert::Infallible,
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     time::{Duration, UNIX_EPOCH},
 };
 
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
 use tokio::time::sleep;
+use tower::service_fn;
 use tower_oauth::{
-    ErrorKind, ManualClock, TokenError, events::Event, grant::Fetched, token::Cause,
+    BoxError, ErrorKind, ManualClock, TokenError, TokenHandle,
+    client_auth::PrivateKeyJwt,
+    events::Event,
+    grant::{ClientCredentials, Fetched},
+    jose::{Algorithm, Signer, SigningKeyInfo},
+    token::Cause,
+    transport::HttpClient,
 };
 
 use super::seconds;
@@ -152,6 +167,68 @@ async fn a_fetch_that_never_ends_is_given_up_after_thirty_seconds() {
     assert!(starts[1] - starts[0] >= seconds(30), "{starts:?}");
     assert!(starts[1] - starts[0] <= seconds(31), "{starts:?}");
     assert!(handle.status().usable);
+}
+
+/// A key in some other machine.
+struct RemoteSigner {
+    key: SigningKeyInfo,
+    hangs: Arc<AtomicBool>,
+}
+
+impl Signer for RemoteSigner {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::ES256
+    }
+
+    fn key(&self) -> &SigningKeyInfo {
+        &self.key
+    }
+
+    async fn sign(&self, _: &[u8]) -> Result<Vec<u8>, BoxError> {
+        if self.hangs.load(SeqCst) {
+            pending::<()>().await;
+        }
+        Ok(vec![7; 64])
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signer_that_hangs_costs_thirty_seconds_and_no_good_token() {
+    const TOKEN: &str = r#"{"access_token":"t0ken","token_type":"Bearer","expires_in":600}"#;
+    let hangs = Arc::new(AtomicBool::new(true));
+    let signer = RemoteSigner {
+        key: SigningKeyInfo::new(),
+        hangs: Arc::clone(&hangs),
+    };
+    let exchange = service_fn(|_: Request<Full<Bytes>>| async {
+        Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(
+            TOKEN.as_bytes(),
+        ))))
+    });
+    let source = ClientCredentials::builder("https://as.example/token")
+        .client_id("orders")
+        .auth(PrivateKeyJwt::new(signer).issuer("https://as.example"))
+        .http_client(HttpClient::service(exchange))
+        .build()
+        .unwrap();
+    let handle = TokenHandle::new(source);
+    let error = handle.ready().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    hangs.store(false, SeqCst);
+    sleep(seconds(1)).await;
+    assert!(handle.status().usable);
+
+    // It hangs again, and calls go on with the token that there is.
+    hangs.store(true, SeqCst);
+    for _ in 0..585 {
+        handle.ready().await.unwrap();
+        sleep(seconds(1)).await;
+    }
+    assert!(handle.status().last_error.is_some());
+    sleep(seconds(10)).await;
+    handle.ready().await.unwrap_err();
+    handle.shutdown().await;
+    assert_eq!(super::tasks(), 0);
 }
 
 #[tokio::test(start_paused = true)]

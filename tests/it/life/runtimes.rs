@@ -7,15 +7,17 @@ use std::{
     thread,
 };
 
+use http::StatusCode;
 use tokio::{
     runtime::{Builder, Runtime},
     task::yield_now,
     time::{sleep, timeout},
 };
+use tower::{Layer, ServiceExt};
 use tower_oauth::{ErrorKind, TokenError, refresh::TokenHandle, token::Cause};
 
 use super::seconds;
-use crate::support::World;
+use crate::support::{World, request};
 
 fn runtime() -> Runtime {
     Builder::new_current_thread()
@@ -48,6 +50,18 @@ fn a_call_outside_of_a_runtime_is_an_error_and_costs_the_next_one_nothing() {
     assert_eq!(error.kind(), ErrorKind::Configuration);
     assert!(error.hint().unwrap().contains("spawn_on"), "{error}");
     assert_eq!(runtime().block_on(number(handle)).unwrap(), 1);
+}
+
+#[test]
+fn a_layer_that_was_built_outside_of_a_runtime_serves_on_any_that_it_is_called_on() {
+    let world = World::new();
+    let api = world.layer().layer(world.resource());
+    for _ in 0..3 {
+        // Each is gone when the next one comes.
+        let response = runtime().block_on(api.clone().oneshot(request()));
+        assert_eq!(response.unwrap().status(), StatusCode::OK);
+    }
+    assert_eq!(world.fetches(), 1);
 }
 
 #[test]

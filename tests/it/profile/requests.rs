@@ -4,6 +4,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
+use tower_oauth::testing::Client;
 
 use super::world::World;
 
@@ -36,6 +37,25 @@ pub(crate) async fn mtls_token_endpoint(world: &World) {
     assert_eq!(request.uri().query(), Some("mtls"));
     let error = world.refusal(&(world.with_secret() + &alias));
     assert_eq!(error.faults()[0].key(), "mtls_token_endpoint");
+}
+
+pub(crate) async fn revocation(world: &World) {
+    let client = Client::client_secret_basic("orders", "hunter 2");
+    world.server.register(client);
+    let endpoint = world.server.revocation_endpoint();
+    let endpoint = format!("revocation_endpoint = \"{endpoint}\"\n");
+    for (revokes, revocations) in [(false, 0), (true, 1)] {
+        let before = world.server.revocation_requests().len();
+        let key = format!("revoke_on_shutdown = {revokes}\n");
+        let handle = world.load(&(world.with_secret() + &endpoint + &key));
+        let handle = handle.unwrap().handle().unwrap();
+        handle.ready().await.unwrap();
+        handle.shutdown().await;
+        let after = world.server.revocation_requests().len();
+        assert_eq!(after - before, revocations);
+    }
+    let error = world.refusal(&(world.with_secret() + "revoke_on_shutdown = true\n"));
+    assert_eq!(error.faults()[0].key(), "revoke_on_shutdown");
 }
 
 pub(crate) async fn allow_plain_http(world: &World) {

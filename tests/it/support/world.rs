@@ -47,6 +47,7 @@ struct Inner {
     /// Tokens with a lower number are refused.
     valid_from: AtomicU64,
     identity: Notify,
+    revoked: Mutex<Vec<String>>,
 }
 
 impl World {
@@ -61,6 +62,7 @@ impl World {
             sends: AtomicUsize::new(0),
             valid_from: AtomicU64::new(0),
             identity: Notify::new(),
+            revoked: Mutex::default(),
         }));
         world.up();
         world
@@ -131,6 +133,11 @@ impl World {
     pub(crate) fn starts(&self) -> Vec<Duration> {
         let fetches = self.0.fetches.lock().unwrap();
         fetches.iter().map(|(_, at)| *at - self.0.begun).collect()
+    }
+
+    /// The tokens that were revoked.
+    pub(crate) fn revoked(&self) -> Vec<String> {
+        self.0.revoked.lock().unwrap().clone()
     }
 
     /// How many fetches were begun, and neither ended nor were dropped.
@@ -208,6 +215,14 @@ impl TokenSource for World {
         sleep(latency).await;
         let answer = Arc::clone(&*self.0.answer.lock().unwrap());
         answer(number)
+    }
+
+    async fn revoke(&self, token: &AccessToken) -> Result<(), TokenError> {
+        let _underway = Underway::new(self);
+        let latency = *self.0.latency.lock().unwrap();
+        sleep(latency).await;
+        self.0.revoked.lock().unwrap().push(token.expose().into());
+        Ok(())
     }
 
     async fn changed(&self) -> Change {
