@@ -19,6 +19,7 @@
 //! | a wrong credential is tried as often as there are calls | `pitfalls/answers::invalid_client_for_an_hour_costs_thirty_token_requests_at_most` |
 
 mod answers;
+mod endpoint;
 mod in_flight;
 
 use std::{fs, path::Path};

@@ -1,136 +1,19 @@
 //! What a token endpoint may answer in place of a token.
 
-use std::{
-    pin::Pin,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-    },
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use http_body::Frame;
-use http_body_util::Full;
+use http::StatusCode;
 use tokio::time::sleep;
-use tower::service_fn;
-use tower_oauth::{
-    BoxError, ErrorKind, SecretString, client_auth::ClientSecretBasic, grant::ClientCredentials,
-    refresh::TokenHandle, transport::HttpClient,
-};
+use tower_oauth::ErrorKind;
 
-use super::call;
+use super::{
+    call,
+    endpoint::{Answer, Endpoint},
+};
 use crate::support::World;
 
 const TOKEN: &str = r#"{"access_token":"token-1","token_type":"Bearer","expires_in":600}"#;
 const INVALID_CLIENT: &str = r#"{"error":"invalid_client"}"#;
-
-/// What is answered to every token request.
-#[derive(Clone, Copy, Debug)]
-struct Answer {
-    status: u16,
-    header: (&'static str, &'static str),
-    body: &'static str,
-    /// The connection breaks at the end of the body.
-    torn: bool,
-}
-
-impl Answer {
-    const fn json(status: u16, body: &'static str) -> Self {
-        Self {
-            status,
-            header: ("content-type", "application/json"),
-            body,
-            torn: false,
-        }
-    }
-
-    const fn html(status: u16) -> Self {
-        Self {
-            header: ("content-type", "text/html"),
-            ..Self::json(status, "<html><h1>Sign in</h1></html>")
-        }
-    }
-
-    const fn torn(self) -> Self {
-        Self { torn: true, ..self }
-    }
-}
-
-/// A token endpoint, at the end of a real grant and transport.
-#[derive(Clone)]
-struct Endpoint(Arc<Inner>);
-
-struct Inner {
-    answer: Mutex<Answer>,
-    requests: AtomicUsize,
-}
-
-impl Endpoint {
-    fn new(answer: Answer) -> Self {
-        Self(Arc::new(Inner {
-            answer: Mutex::new(answer),
-            requests: AtomicUsize::new(0),
-        }))
-    }
-
-    fn answers(&self, answer: Answer) {
-        *self.0.answer.lock().unwrap() = answer;
-    }
-
-    fn requests(&self) -> usize {
-        self.0.requests.load(SeqCst)
-    }
-
-    fn handle(&self) -> TokenHandle {
-        let endpoint = self.clone();
-        let exchange = service_fn(move |_: Request<Full<Bytes>>| {
-            endpoint.0.requests.fetch_add(1, SeqCst);
-            let answer = *endpoint.0.answer.lock().unwrap();
-            async move {
-                let (name, value) = answer.header;
-                Response::builder()
-                    .status(answer.status)
-                    .header(name, value)
-                    .body(Torn {
-                        data: Some(Bytes::from_static(answer.body.as_bytes())),
-                        torn: answer.torn,
-                    })
-            }
-        });
-        let source = ClientCredentials::builder("https://as.example/token")
-            .client_id("orders")
-            .auth(ClientSecretBasic::new(SecretString::from("a secret")))
-            .http_client(HttpClient::service(exchange))
-            .build()
-            .unwrap();
-        TokenHandle::new(source)
-    }
-}
-
-/// A body that may break off.
-struct Torn {
-    data: Option<Bytes>,
-    torn: bool,
-}
-
-impl http_body::Body for Torn {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Poll::Ready(match self.data.take() {
-            Some(data) => Some(Ok(Frame::data(data))),
-            None if std::mem::take(&mut self.torn) => Some(Err("connection reset by peer".into())),
-            None => None,
-        })
-    }
-}
 
 #[tokio::test(start_paused = true)]
 async fn no_odd_answer_takes_the_good_token_away_or_ends_renewal() {
