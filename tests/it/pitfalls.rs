@@ -10,6 +10,7 @@
 //! | an answer of 200 without a token, a page of HTML, a 5xx or a 429 ends renewal for good, or takes the good token's place | `pitfalls/answers::no_odd_answer_takes_the_good_token_away_or_ends_renewal` |
 //! | an error of OAuth in a 5xx, or in an answer that was torn, is believed | `pitfalls/answers::an_error_that_looks_final_is_not_believed_from_a_torn_connection_or_a_broken_server` |
 //! | an early renewal that fails evicts the good token | `life/failures::a_down_server_takes_no_good_token_away`, `pitfalls/answers::no_odd_answer_takes_the_good_token_away_or_ends_renewal` |
+//! | an outage: what has expired is sent, calls hang, and all come at once when it is over | `pitfalls/outage::an_outage_is_served_to_the_end_of_the_token_and_heals_without_a_rush` |
 //! | a token is good when the request is sent, and has expired when it arrives | `pitfalls/in_flight::a_token_that_expires_under_way_is_replaced_without_another_fetch` |
 //! | a token has expired before its answer arrives, and is fetched for ever | `life/schedule::a_second_of_life_and_two_of_latency_serve_every_caller` |
 //! | replicas that started together renew together | `src/token/fleet::a_thousand_replicas_that_started_together_have_drifted_apart_after_three_lifetimes` |
@@ -21,6 +22,7 @@
 mod answers;
 mod endpoint;
 mod in_flight;
+mod outage;
 
 use std::{fs, path::Path};
 
