@@ -9,10 +9,12 @@ use std::{
 use http::{Request, StatusCode};
 use tokio::{sync::Barrier, task::JoinSet, time::sleep};
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_oauth::{ManualClock, service::RejectedReason};
+use tower_oauth::{ManualClock, TokenError, grant::Fetched, service::RejectedReason};
 
 use super::{assert_reason, told};
-use crate::support::{Body, Watcher, World, layer, refusal, request, request_to};
+use crate::support::{Body, Watcher, World, layer, refusal, request, request_to, token};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_first_calls_make_one_token_request() {
@@ -184,6 +186,50 @@ async fn an_upstream_that_refuses_every_token_gets_no_call_more_than_twice() {
         sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(watcher.warnings().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_origins_cool_down_doubles_to_five_minutes_until_it_accepts_a_token() {
+    type Bring = fn(usize) -> Result<Fetched, TokenError>;
+    let new: Bring = |number| Ok(Fetched::new(token(number)).expires_in(DAY));
+    let same: Bring = |_| Ok(Fetched::new(token(1)).expires_in(DAY));
+    for bring in [new, same] {
+        let world = World::new();
+        world.answer(bring);
+        let refusing = Arc::new(AtomicBool::new(true));
+        let api = world.layer().layer(world.resource_that({
+            let refusing = Arc::clone(&refusing);
+            move |_| match refusing.load(SeqCst) {
+                true => refusal(),
+                false => http::Response::new("fine"),
+            }
+        }));
+        let refused_for = async |seconds: u32| {
+            for _ in 0..4 * seconds {
+                api.clone().oneshot(request()).await.unwrap();
+                sleep(Duration::from_millis(250)).await;
+            }
+        };
+        // Whole seconds between the fetches since this one.
+        let pauses = |first: usize| -> Vec<u64> {
+            let starts = &world.starts()[first - 1..];
+            let between = starts.windows(2).map(|it| it[1] - it[0]);
+            between.map(|it| it.as_secs()).collect()
+        };
+        refused_for(1200).await;
+        let doubled = [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300];
+        assert_eq!(pauses(1), doubled);
+
+        // It accepts one, and the next refusal is a rollover like any other.
+        let fetches = world.fetches();
+        refusing.store(false, SeqCst);
+        api.clone().oneshot(request()).await.unwrap();
+        refusing.store(true, SeqCst);
+        api.clone().oneshot(request()).await.unwrap();
+        assert_eq!(world.fetches(), fetches + 1);
+        refused_for(10).await;
+        assert_eq!(pauses(fetches + 1), [1, 2, 4]);
+    }
 }
 
 #[tokio::test(start_paused = true)]
