@@ -134,6 +134,11 @@ impl TokenHandle {
         }
     }
 
+    /// Whether what this origin refuses was revoked by others, who fetched a token of their own.
+    pub(crate) fn is_revoked_by_others(&self, origin: OriginId) -> bool {
+        self.shared.lock().is_revoked_by_others(origin)
+    }
+
     /// A rejection goes to the caller. It is an event, and a loud one when it is the first since
     /// this origin last accepted a token.
     pub(crate) fn report_rejection(

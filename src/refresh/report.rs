@@ -7,12 +7,12 @@ use std::{
 
 use super::{
     cell::Snapshot,
-    control::{Answer, Rejection, Start},
+    control::{Answer, OriginId, Rejection, Start},
     shared::{Shared, State, thumbprint},
 };
 use crate::{
     clock::Timestamp,
-    events::{Event, Observer, Turn, Wanted},
+    events::{AlarmCause, Event, Observer, Turn, Wanted},
     grant::Fetched,
     keystore::ClientIdentity,
     token::{Cause, Generation, Schedule},
@@ -126,6 +126,13 @@ impl State {
             self.alarm.wanted(now.mono, wanted);
         }
         (answer, start)
+    }
+
+    /// Whether what this origin refuses was revoked by others, as far as the alarm knows. An origin
+    /// that has never accepted a token has reasons of its own.
+    pub(super) fn is_revoked_by_others(&self, origin: OriginId) -> bool {
+        self.alarm.cause() == Some(AlarmCause::OneActiveToken)
+            && self.control.is_known_to_accept(origin)
     }
 
     /// What becomes of the alarm, with the name of the one who refuses.

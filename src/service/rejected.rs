@@ -5,6 +5,7 @@ use http::HeaderValue;
 use crate::{
     challenge::Refusal,
     error::TokenError,
+    events::AlarmCause,
     refresh::{NotHealed, OriginId, Rejection, TokenHandle, Verdict, Why},
     token::Generation,
 };
@@ -82,6 +83,8 @@ pub struct Rejected {
     generation: Generation,
     token_age: Duration,
     refusal: Refusal,
+    /// It looks as if others had revoked it by fetching theirs.
+    revoked_by_others: bool,
     /// What the retry policy needs to know.
     pub(super) sent: Sent,
 }
@@ -120,6 +123,7 @@ impl Rejected {
             generation: sent.generation,
             token_age: now.saturating_sub(sent.received),
             refusal,
+            revoked_by_others: false,
             sent,
         }
     }
@@ -168,8 +172,9 @@ impl Rejected {
         }
     }
 
-    /// Makes an event of it.
-    pub(super) fn tell(&self, handle: &TokenHandle) {
+    /// Makes an event of it, with what the alarm knows by now.
+    pub(super) fn tell(&mut self, handle: &TokenHandle) {
+        self.revoked_by_others = handle.is_revoked_by_others(self.sent.origin);
         handle.report_rejection(
             self.sent.origin,
             &self.origin,
@@ -204,19 +209,44 @@ impl Rejected {
         &self.refusal
     }
 
-    /// What to change.
+    /// What to change. While the handle's alarm says that
+    /// [one token is active](AlarmCause::OneActiveToken), it is that, unless this origin has never
+    /// accepted a token.
     pub fn hint(&self) -> String {
+        let mut hint = self.what_was_seen();
+        let guess = if self.revoked_by_others {
+            Some(AlarmCause::OneActiveToken.hint())
+        } else {
+            self.guess()
+        };
+        if let Some(guess) = guess {
+            hint.push_str(": ");
+            hint.push_str(guess);
+        }
+        if let Some(error) = self.refusal.error() {
+            hint.push_str("; the challenge says ");
+            hint.push_str(error);
+        }
+        if let Some(description) = self.refusal.description() {
+            hint.push_str(": ");
+            hint.push_str(description);
+        }
+        if let Some(scope) = self.refusal.scope() {
+            hint.push_str("; it asks for scope ");
+            hint.push_str(scope);
+        }
+        hint
+    }
+
+    fn what_was_seen(&self) -> String {
         let age = self.token_age.as_secs();
-        let mut hint = match &self.reason {
-            RejectedReason::Again => format!(
-                "a new token, {age} s old, is refused like the one before it: its audience, scope \
-                 or binding is wrong for this API, or the API doesn't trust this authorization \
-                 server"
-            ),
-            RejectedReason::Fresh => format!(
-                "the token was fetched for this very request, {age} s ago: its audience, scope or \
-                 binding is wrong for this API, or the API doesn't trust this authorization server"
-            ),
+        match &self.reason {
+            RejectedReason::Again => {
+                format!("a new token, {age} s old, is refused like the one before it")
+            }
+            RejectedReason::Fresh => {
+                format!("the token was fetched for this very request, {age} s ago")
+            }
             RejectedReason::NotRepeatable => "the body couldn't be sent again; the next request \
                 has a newer token. Wrap the body in `ReplayBody`, or raise `replay_limit`"
                 .to_owned(),
@@ -242,8 +272,7 @@ impl Rejected {
                 .to_owned(),
             RejectedReason::CoolDown { remaining } => format!(
                 "new tokens were refused here as well, so none is fetched because of a rejection \
-                 for {} s: the token's audience, scope or binding is wrong for this API, or \
-                 somebody else's fetches revoke our tokens",
+                 for {} s",
                 remaining.as_secs_f32().ceil()
             ),
             RejectedReason::NoToken(error) => format!("no newer token could be had: {error}"),
@@ -255,20 +284,22 @@ impl Rejected {
                 it caches tokens longer than the API accepts them"
                 .to_owned(),
             RejectedReason::Closed => "the token handle is closed".to_owned(),
-        };
-        if let Some(error) = self.refusal.error() {
-            hint.push_str("; the challenge says ");
-            hint.push_str(error);
         }
-        if let Some(description) = self.refusal.description() {
-            hint.push_str(": ");
-            hint.push_str(description);
+    }
+
+    /// What may be wrong, going by this rejection alone.
+    fn guess(&self) -> Option<&'static str> {
+        match &self.reason {
+            RejectedReason::Again | RejectedReason::Fresh => Some(
+                "its audience, scope or binding is wrong for this API, or the API doesn't trust \
+                 this authorization server",
+            ),
+            RejectedReason::CoolDown { .. } => Some(
+                "the token's audience, scope or binding is wrong for this API, or somebody else's \
+                 fetches revoke our tokens",
+            ),
+            _ => None,
         }
-        if let Some(scope) = self.refusal.scope() {
-            hint.push_str("; it asks for scope ");
-            hint.push_str(scope);
-        }
-        hint
     }
 }
 

@@ -90,6 +90,10 @@ impl TokenSet {
         own
     }
 
+    pub(super) fn revoke_all_of(&self, client_id: &str) {
+        lock(&self.issued).retain(|_, issued| issued.client_id != client_id);
+    }
+
     pub(super) fn revoke_all(&self) {
         lock(&self.issued).clear();
     }

@@ -5,6 +5,7 @@ mod bad_input;
 pub(crate) mod client;
 mod credentials;
 mod crowd;
+mod one_token;
 mod original;
 mod origins;
 mod outage;

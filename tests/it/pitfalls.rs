@@ -14,6 +14,7 @@
 //! | a token is good when the request is sent, and has expired when it arrives | `pitfalls/in_flight::a_token_that_expires_under_way_is_replaced_without_another_fetch` |
 //! | a token has expired before its answer arrives, and is fetched for ever | `life/schedule::a_second_of_life_and_two_of_latency_serve_every_caller` |
 //! | replicas that started together renew together | `src/token/fleet::a_thousand_replicas_that_started_together_have_drifted_apart_after_three_lifetimes` |
+//! | two processes revoke each other's tokens for ever, and each looks for the fault at the API | `over_tls/one_token::two_that_revoke_each_others_tokens_are_told_where_the_refusal_is`, `events/alarm::two_that_revoke_each_others_tokens_see_that_only_one_is_active` |
 //! | a secret that was replaced is refused until the program starts anew | `over_tls/second_attempt::a_secret_that_is_replaced_while_it_is_under_way_costs_one_request_more` |
 //! | a clock that is minutes off is taken for a wrong key | `over_tls/second_attempt::a_server_with_another_time_gets_assertions_of_its_time`, `src/grant/client_credentials/tests/second_attempt::a_wrong_key_beside_a_wrong_clock_costs_one_request_more_and_heals_either_way` |
 //! | a program that ends leaves its renewal running, and its token good | `life/shutdown::nothing_of_a_handle_runs_any_more_after_its_shutdown`, `over_tls/revocation::the_token_is_revoked_with_the_credential_that_it_was_fetched_with` |

@@ -76,6 +76,12 @@ impl Cooldown {
         known.is_some_and(|it| it.accepted == generation)
     }
 
+    /// Whether this origin has accepted any token while it was current.
+    pub(super) fn has_ever_accepted(&self, origin: OriginId) -> bool {
+        let known = self.origins.get(&origin);
+        known.is_some_and(|it| it.accepted > Generation::default())
+    }
+
     /// Until when a rejection by this origin starts no fetch.
     pub(super) fn lasts(&self, origin: OriginId, now: Duration) -> Option<Duration> {
         let origin = self

@@ -314,6 +314,11 @@ impl Control {
         self.cooldown.has_accepted(origin, self.generation)
     }
 
+    /// Whether this origin has accepted any token while it was the current one.
+    pub(crate) fn is_known_to_accept(&self, origin: OriginId) -> bool {
+        self.cooldown.has_ever_accepted(origin)
+    }
+
     /// Whether the last fetch failed, and is to be tried again.
     pub(crate) fn has_failed(&self) -> bool {
         self.backoff.as_ref().is_some_and(|it| it.failures > 0)

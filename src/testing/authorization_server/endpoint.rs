@@ -101,7 +101,13 @@ impl Shared {
             }
         };
 
-        let lifetime = lock(&self.state).lifetime;
+        let (lifetime, one_token) = {
+            let state = lock(&self.state);
+            (state.lifetime, state.one_token)
+        };
+        if one_token {
+            self.tokens.revoke_all_of(&client.id);
+        }
         let token = self.tokens.mint(&client.id, &scope, bound_to, lifetime);
         let token = token.map_err(|_| {
             Fault::new("server_error", "there is no randomness")

@@ -71,6 +71,7 @@ struct State {
     used: HashSet<(String, String)>,
     lifetime: Option<Duration>,
     latency: Duration,
+    one_token: bool,
     hostile: bool,
     scripted: VecDeque<Answer>,
     requests: Vec<TokenRequest>,
@@ -130,6 +131,12 @@ impl FakeAuthorizationServer {
     /// Sets how long token requests that arrive from now on take. Default: zero.
     pub fn set_latency(&self, latency: Duration) {
         lock(&self.shared.state).latency = latency;
+    }
+
+    /// Keeps one active token per client from now on: to issue one revokes those before it, as some
+    /// servers do. Default: `false`.
+    pub fn keep_one_token_per_client(&self, one: bool) {
+        lock(&self.shared.state).one_token = one;
     }
 
     /// Sends every credential that came with a token request back with its answer, good or bad:
@@ -354,6 +361,7 @@ impl FakeAuthorizationServerBuilder<'_> {
                 used: HashSet::new(),
                 lifetime: Some(Duration::from_secs(60 * 60)),
                 latency: Duration::ZERO,
+                one_token: false,
                 hostile: false,
                 scripted: VecDeque::new(),
                 requests: Vec::new(),

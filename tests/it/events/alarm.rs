@@ -9,6 +9,7 @@ use tower_oauth::{
     ErrorKind, TokenError,
     events::{AlarmCause, AlarmConfig, Event},
     grant::Fetched,
+    service::Rejected,
     token::AccessToken,
 };
 use tracing::Level;
@@ -190,6 +191,22 @@ fn two_that_revoke_each_others_tokens_see_that_only_one_is_active() {
                 false => refusal(),
             }
         });
+        let hint = async || {
+            for handle in [&ours, &theirs] {
+                assert!(call(handle, &resource, A).await);
+            }
+            // Its token is a tenth of a second old.
+            let told = response(&ours, &resource, A).await;
+            let told = told.extensions().get::<Rejected>().unwrap();
+            assert_eq!(told.reason().name(), "cool_down");
+            told.hint()
+        };
+        for handle in [&ours, &theirs] {
+            assert!(call(handle, &resource, A).await);
+        }
+        // Two refusals can be anything.
+        let guess = hint().await;
+        assert!(guess.contains("audience"), "{guess}");
         for _ in 0..10 {
             call(&ours, &resource, A).await;
             sleep(std::time::Duration::from_secs(5)).await;
@@ -197,6 +214,22 @@ fn two_that_revoke_each_others_tokens_see_that_only_one_is_active() {
             sleep(std::time::Duration::from_secs(5)).await;
         }
         assert_raised(&scene, AlarmCause::OneActiveToken);
+        assert_eq!(ours.status().alarm, Some(AlarmCause::OneActiveToken));
+
+        // A refusal that reaches the caller says so too, and guesses nothing else.
+        let hint = hint().await;
+        assert!(hint.contains(AlarmCause::OneActiveToken.hint()), "{hint}");
+        assert!(!hint.contains("audience"), "{hint}");
+        let rejected = scene.events("Rejected");
+        assert!(rejected.last().unwrap().contains(&hint), "{rejected:#?}");
+        // An origin that has never taken a token has reasons of its own.
+        let broken = scene.world.resource_that(|_| refusal());
+        let told = response(&ours, &broken, B).await;
+        let hint = told.extensions().get::<Rejected>().unwrap().hint();
+        assert!(hint.contains("audience"), "{hint}");
+        assert!(!hint.contains("client_id"), "{hint}");
+
+        sleep(minutes(1)).await;
         assert_clears(&scene, AlarmCause::OneActiveToken).await;
     });
 }
