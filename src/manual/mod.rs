@@ -14,4 +14,6 @@ pub mod stacks {}
 #[doc = include_str!("discovery.md")]
 pub mod discovery {}
 #[doc = include_str!("observability.md")]
+#[doc = ""]
+#[doc = include_str!("dashboard.svg")]
 pub mod observability {}

@@ -387,6 +387,20 @@ fn the_dashboard_shows_each_metric_and_no_other() {
 }
 
 #[test]
+fn the_picture_in_the_manual_is_of_this_dashboard() {
+    let dashboard = read("examples/observability/dashboard.json");
+    let dashboard: serde_json::Value = serde_json::from_str(&dashboard).unwrap();
+    let picture = read("src/manual/dashboard.svg");
+    let panels = dashboard["panels"].as_array().unwrap();
+    for it in panels.iter().chain([&dashboard]) {
+        let title = it["title"].as_str().unwrap();
+        assert!(picture.contains(&format!(">{title}</text>")), "{title}");
+    }
+    // A blank line would end it in the middle of the page.
+    assert!(!picture.contains("\n\n"));
+}
+
+#[test]
 fn the_alert_rules_name_metrics_that_exist_and_the_ones_to_be_woken_for() {
     let rules = read("examples/observability/alerts.yaml");
     let named = named(&rules);
