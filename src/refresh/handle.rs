@@ -138,9 +138,7 @@ impl TokenHandle {
         let closes = state.control.is_open();
         state.control.close();
         state.alarm = Alarm::new(AlarmConfig::off());
-        if let Some(flight) = state.flight.take() {
-            flight.abort();
-        }
+        state.flight = None;
         // Who is told looks for a token, and must not find one.
         self.shared.cell.clear();
         state.tell(None, Told::Failed(closed()));

@@ -25,8 +25,11 @@ mod control;
 mod flight;
 mod handle;
 mod report;
+#[cfg(all(test, tower_oauth_shuttle))]
+mod schedules;
 mod shared;
 mod status;
+mod sync;
 mod wait;
 mod worker;
 

@@ -2,17 +2,13 @@
 
 use std::{
     hash::{BuildHasher, RandomState},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
 use tokio::{
     runtime,
-    sync::{Notify, watch},
-    task::AbortHandle,
+    sync::{Notify, oneshot, watch},
 };
 
 use super::{
@@ -21,6 +17,7 @@ use super::{
     control::{Control, FlightNo, Landed, OriginId, Outcome, Start},
     flight,
     report::News,
+    sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, spawn},
     wait::{Board, Told},
     worker::{self, Timer},
 };
@@ -55,7 +52,8 @@ pub(super) struct State {
     pub(super) control: Control,
     /// Where the waiters of the flight or booking hear of its outcome.
     pub(super) board: Option<(FlightNo, watch::Sender<Option<Told>>)>,
-    pub(super) flight: Option<AbortHandle>,
+    /// The flight ends when this is dropped.
+    pub(super) flight: Option<(FlightNo, oneshot::Sender<()>)>,
     pub(super) last_error: Option<TokenError>,
     /// Why the identity in the source's files is not the one in use.
     pub(super) identity_error: Option<TokenError>,
@@ -156,23 +154,23 @@ impl Shared {
             state.worker = Some(runtime.clone());
         }
         state.fetches += u64::from(start.is_some());
+        // It can be ended before it has begun.
+        let flight = start.map(|start| {
+            let (string, cut) = oneshot::channel();
+            state.flight = Some((start.no, string));
+            (start, cut)
+        });
         drop(state);
 
         // A runtime that shuts down drops at once what it is given, and what is dropped takes the
         // lock to say so.
         if worker {
             let watch = worker::Watch::new(self);
-            runtime.spawn(worker::run(watch, Arc::clone(&self.wake)));
+            spawn(&runtime, worker::run(watch, Arc::clone(&self.wake)));
         }
-        if let Some(start) = start {
+        if let Some((start, cut)) = flight {
             let landing = flight::Landing::new(self, start, now);
-            let task = runtime.spawn(flight::fly(landing)).abort_handle();
-            let mut state = self.lock();
-            if state.control.flight_no() == Some(start.no) {
-                state.flight = Some(task);
-            } else {
-                task.abort();
-            }
+            spawn(&runtime, flight::fly(landing, cut));
         }
     }
 
@@ -283,7 +281,7 @@ impl Shared {
         let now = self.clock.now();
         let mut state = self.lock();
         state.control.flight_lost(now, no);
-        state.flight = None;
+        state.flight.take_if(|(it, _)| *it == no);
         state.board.take_if(|(it, _)| *it == no);
         self.replacing.store(false, Ordering::Relaxed);
         self.publish_due(&state);
@@ -349,9 +347,6 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(flight) = state.flight.take() {
-            flight.abort();
-        }
         self.wake.notify_one();
         let open = state.control.is_open();
         // A second panic during the first would end the process.
