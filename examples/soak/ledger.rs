@@ -239,7 +239,9 @@ impl Ledger {
     }
 
     pub(crate) fn caller_dropped(&self) {
-        self.pages().table.count("faults", "client: a caller is dropped");
+        self.pages()
+            .table
+            .count("faults", "client: a caller is dropped");
     }
 
     /// Looks for the cause of each failure, when all has ended.
@@ -269,7 +271,12 @@ impl Ledger {
         let healed = RetryOutcome::Healed.name().to_owned();
         Verdict {
             calls: pages.calls,
-            healed: pages.table.0.get(&("retries", healed)).copied().unwrap_or(0),
+            healed: pages
+                .table
+                .0
+                .get(&("retries", healed))
+                .copied()
+                .unwrap_or(0),
             with_cause,
             table: pages.table.clone(),
             unexpected,

@@ -53,8 +53,20 @@ impl Load {
         };
         for api in world.apis.iter().flat_map(|it| [it; CALLERS]) {
             let uri = api.uri("/orders");
-            load.caller(ledger, dice.split(), &uri, world.client.whole.clone(), whole);
-            load.caller(ledger, dice.split(), &uri, world.client.stream.clone(), stream);
+            load.caller(
+                ledger,
+                dice.split(),
+                &uri,
+                world.client.whole.clone(),
+                whole,
+            );
+            load.caller(
+                ledger,
+                dice.split(),
+                &uri,
+                world.client.stream.clone(),
+                stream,
+            );
         }
         Ok(load)
     }

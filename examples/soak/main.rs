@@ -7,7 +7,11 @@
 //! back-off or a revoked token behind that was still there, while the call was under way; `ledger.rs` has
 //! the rules. What the dice say is the seed's; when it meets which call is the machine's.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it prints a table")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it prints a table"
+)]
 
 use std::{
     error::Error,
