@@ -42,7 +42,7 @@ const SCHEDULES: usize = 1_000;
 const DEPTH: usize = 3;
 
 /// A schedule that takes longer goes in circles, because somebody isn't told.
-const STEPS: usize = 20_000;
+const STEPS: usize = 100_000;
 
 /// Plays one story in many orders.
 fn check(story: impl Fn(World) + Send + Sync + 'static) {
@@ -86,6 +86,8 @@ struct Seen {
     closed: AtomicBool,
     /// What fetches may bring.
     brings: Mutex<Vec<Brings>>,
+    /// Tokens have expired when they come, so that the next fetch is booked for later.
+    stale: AtomicBool,
     /// One token a number, and one number a token.
     tokens: Mutex<HashMap<Generation, String>>,
     breach: Mutex<Option<String>>,
@@ -125,7 +127,8 @@ impl TokenSource for Source {
         // Whoever brings the first token again has brought it.
         self.seen.fetches.fetch_max(number, SeqCst);
         let token = AccessToken::new(format!("token-{number}"))?;
-        Ok(Fetched::new(token).expires_in(Duration::from_secs(600)))
+        let lives = if self.seen.stale.load(SeqCst) { 0 } else { 600 };
+        Ok(Fetched::new(token).expires_in(Duration::from_secs(lives)))
     }
 }
 
@@ -396,6 +399,25 @@ fn all_who_wait_are_told_when_the_handle_is_closed_and_nothing_begins_after_it()
         }));
         join(all);
         assert!(world.handle.last().is_none());
+    });
+}
+
+#[test]
+fn who_waits_for_a_fetch_that_is_booked_is_told_when_the_handle_is_closed() {
+    check(|world| {
+        world.seen.stale.store(true, SeqCst);
+        block_on(world.handle.ready()).unwrap();
+        let mut all = Vec::new();
+        for _ in 0..2 {
+            all.push(world.act(|mut it| async move {
+                assert_eq!(it.token().await.unwrap_err().kind(), ErrorKind::Closed);
+            }));
+        }
+        all.push(world.act(|it| async move {
+            it.handle.close();
+            it.seen.closed.store(true, SeqCst);
+        }));
+        join(all);
     });
 }
 
