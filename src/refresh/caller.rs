@@ -9,7 +9,7 @@ use tokio::{runtime, time::timeout};
 
 use super::{
     cell::{Current, Snapshot},
-    control::{Answer, Demand, OriginId, Rejection},
+    control::{Answer, Demand, OriginId, Rejection, Why},
     handle::TokenHandle,
     shared::{bit, no_runtime},
     wait::{Granted, Hold, MAX_LOSSES, NotHealed, Told, Verdict, Wait, hear},
@@ -185,18 +185,21 @@ impl TokenHandle {
         &self,
         rejected: Generation,
         brought: Arc<Snapshot>,
-    ) -> Option<Arc<Snapshot>> {
+    ) -> Result<Arc<Snapshot>, NotHealed> {
         let now = self.now();
         let state = self.shared.lock();
+        if !state.control.is_open() {
+            return Err(NotHealed::Why(Why::Closed));
+        }
         if !state.control.supersedes(rejected) {
-            return None;
+            return Err(NotHealed::SameToken);
         }
-        let current = self.shared.cell.load_full()?;
-        if current.generation == brought.generation || current.age(now) != Age::Expired {
-            return Some(current);
-        }
-        // Others have brought newer ones that have expired since; this one was brought for us.
-        Some(brought).filter(|brought| brought.generation > rejected)
+        let current = self.shared.cell.load_full();
+        current
+            .filter(|it| it.generation == brought.generation || it.age(now) != Age::Expired)
+            // Others have brought newer ones that have expired since; this one was brought for us.
+            .or(Some(brought).filter(|brought| brought.generation > rejected))
+            .ok_or(NotHealed::SameToken)
     }
 
     /// Leave to send a token; waits for one if need be.

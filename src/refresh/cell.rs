@@ -5,7 +5,7 @@ use std::{
     ops::Deref,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -13,6 +13,7 @@ use std::{
 use arc_swap::{ArcSwapOption, Guard};
 use http::HeaderValue;
 
+use super::sync::{AtomicU64, step};
 use crate::{
     clock::Timestamp,
     grant::Fetched,
@@ -157,19 +158,23 @@ impl Deref for Current {
 
 impl Cell {
     pub(super) fn load(&self) -> Option<Current> {
+        step();
         let current = self.0.load();
         current.is_some().then(|| Current(current))
     }
 
     pub(super) fn load_full(&self) -> Option<Arc<Snapshot>> {
+        step();
         self.0.load_full()
     }
 
     pub(super) fn clear(&self) {
+        step();
         self.0.store(None);
     }
 
     pub(super) fn store(&self, snapshot: Arc<Snapshot>) {
+        step();
         self.0.store(Some(snapshot));
     }
 }

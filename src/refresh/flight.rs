@@ -9,7 +9,7 @@ use std::{
     task::Poll,
 };
 
-use tokio::time::timeout;
+use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     control::{FlightNo, Start},
@@ -24,8 +24,9 @@ use crate::{
     token::Cause,
 };
 
-/// Runs one fetch to its end and tells the handle, if there still is one.
-pub(super) async fn fly(landing: Landing) {
+/// Runs one fetch to its end and tells the handle, if there still is one. It ends, or doesn't even
+/// begin, when the other end of `cut` is gone.
+pub(super) async fn fly(landing: Landing, cut: oneshot::Receiver<()>) {
     let cause = landing.cause;
     let (source, observer, deadline) = match landing.shared.upgrade() {
         Some(shared) => (
@@ -46,7 +47,11 @@ pub(super) async fn fly(landing: Landing) {
             )),
         }
     };
-    let result = span.around(caught(fetch)).await;
+    let result = tokio::select! {
+        biased;
+        _gone = cut => return,
+        result = span.around(caught(fetch)) => result,
+    };
     if let Err(error) = &result {
         span.failed(error);
     }

@@ -144,9 +144,7 @@ impl TokenHandle {
         let closes = state.control.is_open();
         state.control.close();
         state.alarm = Alarm::new(AlarmConfig::off());
-        if let Some(flight) = state.flight.take() {
-            flight.abort();
-        }
+        state.flight = None;
         if closes && self.shared.ending.revokes {
             let last = self.shared.cell.load_full();
             state.leaving = last.map(|it| it.token.clone());

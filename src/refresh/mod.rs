@@ -25,9 +25,12 @@ mod control;
 mod flight;
 mod handle;
 mod report;
+#[cfg(all(test, tower_oauth_shuttle))]
+mod schedules;
 mod shared;
 mod shutdown;
 mod status;
+mod sync;
 mod tasks;
 mod wait;
 mod worker;

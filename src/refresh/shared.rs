@@ -2,17 +2,13 @@
 
 use std::{
     hash::{BuildHasher, RandomState},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
 use tokio::{
     runtime,
-    sync::{Notify, watch},
-    task::AbortHandle,
+    sync::{Notify, oneshot, watch},
 };
 
 use super::{
@@ -21,6 +17,7 @@ use super::{
     control::{Control, FlightNo, Landed, OriginId, Outcome, Start},
     flight,
     report::News,
+    sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, spawn},
     tasks::Tasks,
     wait::{Board, Told},
     worker::{self, Timer},
@@ -65,7 +62,8 @@ pub(super) struct State {
     pub(super) control: Control,
     /// Where the waiters of the flight or booking hear of its outcome.
     pub(super) board: Option<(FlightNo, watch::Sender<Option<Told>>)>,
-    pub(super) flight: Option<AbortHandle>,
+    /// The flight ends when this is dropped.
+    pub(super) flight: Option<(FlightNo, oneshot::Sender<()>)>,
     pub(super) last_error: Option<TokenError>,
     /// Why the identity in the source's files is not the one in use.
     pub(super) identity_error: Option<TokenError>,
@@ -174,7 +172,12 @@ impl Shared {
         state.fetches += u64::from(start.is_some());
         // Whoever shuts down from here on waits for both.
         let watching = worker.then(|| self.tasks.begin());
-        let flying = start.map(|start| (start, self.tasks.begin()));
+        // It can be ended before it has begun.
+        let flying = start.map(|start| {
+            let (string, cut) = oneshot::channel();
+            state.flight = Some((start.no, string));
+            (start, cut, self.tasks.begin())
+        });
         drop(state);
 
         // A runtime that shuts down drops at once what it is given, and what is dropped takes the
@@ -182,24 +185,17 @@ impl Shared {
         if let Some(running) = watching {
             let watch = worker::Watch::new(self);
             let wake = Arc::clone(&self.wake);
-            runtime.spawn(async move {
+            spawn(&runtime, async move {
                 let _running = running;
                 worker::run(watch, wake).await;
             });
         }
-        if let Some((start, running)) = flying {
+        if let Some((start, cut, running)) = flying {
             let landing = flight::Landing::new(self, start, now);
-            let flight = async move {
+            spawn(&runtime, async move {
                 let _running = running;
-                flight::fly(landing).await;
-            };
-            let task = runtime.spawn(flight).abort_handle();
-            let mut state = self.lock();
-            if state.control.flight_no() == Some(start.no) {
-                state.flight = Some(task);
-            } else {
-                task.abort();
-            }
+                flight::fly(landing, cut).await;
+            });
         }
     }
 
@@ -310,7 +306,7 @@ impl Shared {
         let now = self.clock.now();
         let mut state = self.lock();
         state.control.flight_lost(now, no);
-        state.flight = None;
+        state.flight.take_if(|(it, _)| *it == no);
         state.board.take_if(|(it, _)| *it == no);
         self.replacing.store(false, Ordering::Relaxed);
         self.publish_due(&state);
@@ -376,9 +372,6 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(flight) = state.flight.take() {
-            flight.abort();
-        }
         self.wake.notify_one();
         let open = state.control.is_open();
         // A second panic during the first would end the process.

@@ -32,6 +32,10 @@ impl TokenHandle {
     /// # }
     /// ```
     ///
+    /// # Panics
+    ///
+    /// On a tokio runtime without a timer. The handle is closed all the same.
+    ///
     /// # Cancel safety
     ///
     /// The handle is closed by the first poll, and everything ends whether or not it is waited for;

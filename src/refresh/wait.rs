@@ -100,8 +100,7 @@ impl Hold {
                         .map(|snapshot| Granted {
                             waited: snapshot.generation == number,
                             snapshot,
-                        })
-                        .ok_or(NotHealed::SameToken);
+                        });
                 }
                 Told::Failed(error) => return Err(NotHealed::Failed(error)),
                 Told::StartOver => {}

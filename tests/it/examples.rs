@@ -3,3 +3,4 @@
 mod axum_gateway;
 mod axum_service;
 mod hyper_client;
+mod soak;

@@ -6,7 +6,7 @@ use std::{
     future::{Future, poll_fn},
     pin::pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     task::Poll,
@@ -17,7 +17,8 @@ use http::{Request, Response, StatusCode};
 use tokio::{sync::Semaphore, time::sleep};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_oauth::{
-    BoxError, ErrorKind, TokenError,
+    BoxError, ErrorKind, TokenError, TokenHandle,
+    events::Event,
     grant::Fetched,
     service::{Error, OAuth, RejectedReason},
     token::AccessToken,
@@ -76,6 +77,29 @@ async fn closing_the_handle_gives_the_original_back() {
     handle.close();
     let response = call.await.unwrap().unwrap();
     assert_original(&response, |it| matches!(it, RejectedReason::NoToken(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_the_handle_as_the_new_token_comes_says_that_it_was_closed() {
+    let world = World::new();
+    let closes = Arc::new(OnceLock::<TokenHandle>::new());
+    let close = Arc::clone(&closes);
+    // Whoever holds a refusal has been told of the token by then, and hasn't gone on yet.
+    let observer = move |event: &Event<'_>| {
+        if let (Event::FetchSucceeded { .. }, Some(handle)) = (event, close.get()) {
+            handle.close();
+        }
+    };
+    let layer = layer(world.builder().observer(observer).build());
+    layer.handle().ready().await.unwrap();
+    sleep(Duration::from_secs(10)).await;
+    world.rollover();
+    closes.set(layer.handle().clone()).unwrap();
+    let response = layer.layer(world.resource()).oneshot(request()).await;
+    assert_original(&response.unwrap(), |it| {
+        matches!(it, RejectedReason::Closed)
+    });
+    assert_eq!((world.fetches(), world.sends()), (2, 1));
 }
 
 #[tokio::test(start_paused = true)]
